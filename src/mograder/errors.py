@@ -1,0 +1,139 @@
+"""The error tree: what can go wrong, said to the person who meets it.
+
+    MograderError                 anything we expected might happen
+    ├── ConfigError               mograder.toml is missing, broken or misspelt
+    ├── NameRefused        422    a name from outside that can not be a name of ours
+    ├── Malformed          422    a request or a file that makes no sense
+    │   ├── NotANotebook   400    the upload is not a marimo notebook
+    │   ├── UnsafeNotebook 400    the safety scan found something
+    │   └── MarkerError           solution or test markers that do not pair up
+    ├── NotSignedIn        401
+    ├── Forbidden          403
+    ├── NotFound           404
+    ├── Conflict           409
+    ├── TooLarge           413
+    ├── Unavailable        503    try again later (full, stopping, environment not ready)
+    ├── SessionFailed      500    a notebook session did not come up, or died
+    ├── EnvironmentFailed  500    the packages of a notebook can not be had
+    ├── UnsafeFile         409    something in a workspace that is not the plain file it should be
+    └── SandboxError       500    isolation could not be had
+
+A message names the thing, the reason and the way on. ``tip`` holds the way on where it is a command or an action.
+The HTTP status is part of the meaning, so it lives here; the CLI prints ``message`` in one line and exits with 1.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MograderError(Exception):
+    """Base of every error that a person may read. ``str(error)`` is the whole sentence, tip included."""
+
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, tip: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.tip = tip
+
+    def __str__(self) -> str:
+        return f"{self.message} Tip: {self.tip}" if self.tip else self.message
+
+
+class ConfigError(MograderError):
+    """The course's configuration can not be used."""
+
+
+class NameRefused(MograderError):
+    """A name from outside is not a legal name."""
+
+    status = 422
+
+
+class Malformed(MograderError):
+    """A request or a file that makes no sense."""
+
+    status = 422
+
+
+class NotANotebook(Malformed):
+    """A file that should be a marimo notebook and is not."""
+
+    status = 400
+
+
+class UnsafeNotebook(Malformed):
+    """A notebook that imports or calls what has no place in coursework. ``findings`` says what, with lines."""
+
+    status = 400
+
+    def __init__(self, message: str, *, findings: list[str] | None = None, tip: str | None = None) -> None:
+        super().__init__(message, tip=tip)
+        self.findings = findings or []
+
+
+class MarkerError(Malformed):
+    """Markers in a source notebook that do not pair up; the message starts with ``file:line``."""
+
+
+class NotSignedIn(MograderError):
+    """Nobody is asking."""
+
+    status = 401
+
+
+class Forbidden(MograderError):
+    """This person may not do this."""
+
+    status = 403
+
+
+class NotFound(MograderError):
+    """There is no such thing (or the person may not know that there is)."""
+
+    status = 404
+
+
+class Conflict(MograderError):
+    """The thing is not in a state in which this can be done."""
+
+    status = 409
+
+
+class TooLarge(MograderError):
+    """More bytes than are accepted here."""
+
+    status = 413
+
+
+class Unavailable(MograderError):
+    """Not now. ``retry_after`` is in seconds."""
+
+    status = 503
+
+    def __init__(self, message: str, *, retry_after: int = 5, tip: str | None = None) -> None:
+        super().__init__(message, tip=tip)
+        self.retry_after = retry_after
+
+
+class SessionFailed(MograderError):
+    """A session did not come up, or ended by itself. ``log_tail`` holds the last lines of its output."""
+
+    def __init__(self, message: str, *, log_tail: str = "", tip: str | None = None) -> None:
+        super().__init__(message, tip=tip)
+        self.log_tail = log_tail
+
+
+class EnvironmentFailed(MograderError):
+    """The packages that a notebook asks for can not be had."""
+
+
+class UnsafeFile(MograderError):
+    """Something in a workspace is not the plain, small, owned file that it should be."""
+
+    status = 409
+
+
+class SandboxError(MograderError):
+    """A sandbox could not be made, joined or limited."""

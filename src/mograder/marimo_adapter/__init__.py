@@ -1,0 +1,1 @@
+"""The only place that knows marimo's internals."""

@@ -1,0 +1,1 @@
+"""Moodle's web services, typed."""

@@ -1,0 +1,1 @@
+"""A marimo notebook as text: pure functions, no file is opened here."""

@@ -1,0 +1,1 @@
+"""Live notebooks: one running marimo server each."""

@@ -1,0 +1,1 @@
+"""One run of a notebook to its end, and what it showed."""
