@@ -1,0 +1,105 @@
+"""The words that the gateway and the hub share: what is asked, where it goes, what is refused, what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header fields in the order of the wire, names in lower case. Field names may repeat."""
+
+Kind = Literal["edit", "run"]
+
+Activity = Literal["input", "output", "heartbeat", "opened", "closed"]
+"""What a session was seen doing.
+
+``input``      a person did something: a WebSocket message, a request that changes something, the page itself.
+``output``     the session said something on a WebSocket that was not a heartbeat: a cell is running.
+``heartbeat``  an open tab and nothing more: pings and pongs, pollers, files of the page.
+``opened``     one more WebSocket is open; always followed by one ``closed`` of the same session.
+``closed``     one less.
+
+``input``, ``output`` and ``heartbeat`` are reported at most once a second per connection and kind.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What is known of a request before its body.
+
+    ``target`` is the raw request target (path and query) as it came, percent-encoding untouched.
+    ``client`` is the address of the socket's other end ("" on a unix socket): never taken from a header.
+    ``scheme`` is "http" or "https" as the browser sees it, as far as that is known.
+    """
+
+    method: str
+    target: bytes
+    headers: Headers
+    client: str
+    scheme: str
+    is_websocket: bool
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the value of the first field called ``name`` (lower case)."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The session that a path names, decoded and validated, whether it exists or not."""
+
+    kind: Kind
+    user: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A live session.
+
+    ``socket_path`` is the unix socket that the session listens on; it comes from the registry, never from a request.
+    ``prefix`` is the path under which the session serves, starting and ending with a slash, not percent-encoded.
+    ``session_id`` is different for every start of a session: connections are never reused across a restart.
+    ``notebook`` is the one file that ``?file=`` may name, as the session knows it.
+    """
+
+    socket_path: str
+    prefix: str
+    session_id: str
+    notebook: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of the hub's own in place of the session's: sign-in redirect, not found, start page, full.
+
+    The gateway adds the hub's security headers to ``headers`` where they do not set them, and frames ``body``.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Door(Protocol):
+    """What the hub decides and wants to be told. All methods are called on the event loop and must not block."""
+
+    def admit(self, route: Route, head: RequestHead) -> Target | Refusal:
+        """Say where this request goes, or why not. Called for every request and every WebSocket handshake.
+
+        Called once more when the session that it named can not be reached (after `upstream_lost`): a `Refusal` is
+        then sent as the answer, a `Target` becomes a plain 502.
+        """
+
+    def activity(self, session_id: str, kind: Activity) -> None:
+        """Take note that a session was seen doing something."""
+
+    def saved(self, session_id: str) -> None:
+        """Take note that marimo has answered a save with success: the notebook's file is new."""
+
+    def upstream_lost(self, session_id: str) -> None:
+        """Take note that a session's socket refuses connections, or that it broke off in the middle of an answer."""
