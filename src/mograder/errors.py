@@ -18,8 +18,8 @@
     ├── UnsafeFile         409    something in a workspace that is not the plain file it should be
     └── SandboxError       500    isolation could not be had
 
-A message names the thing, the reason and the way on. ``tip`` holds the way on where it is a command or an action.
-The HTTP status is part of the meaning, so it lives here; the CLI prints ``message`` in one line and exits with 1.
+A message names the thing, the reason and the way on; ``tip`` holds the way on where it is a command.
+The HTTP status is part of the meaning, so it lives here; the CLI prints the sentence and exits with 1.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class NotANotebook(Malformed):
 
 
 class UnsafeNotebook(Malformed):
-    """A notebook that imports or calls what has no place in coursework. ``findings`` says what, with lines."""
+    """A notebook that imports or calls what has no place in coursework: ``findings``, with lines."""
 
     status = 400
 
