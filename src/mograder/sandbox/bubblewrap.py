@@ -79,8 +79,7 @@ class Arguments:
         arguments = self.data(b"\0".join(os.fsencode(word) for word in self.words))
         try:
             return subprocess.Popen(
-                ["bwrap", "--args", str(arguments), "--", *payload],
-                executable=program,
+                [program, "--args", str(arguments), "--", *payload],
                 env={},
                 cwd="/",
                 stdin=stdin,

@@ -30,8 +30,8 @@ _PROGRAM = ("/bin/sh", "-c", 'echo k >&0; read _ || exit 1; exec "$@" </dev/null
 class Start:
     """How to start a sandbox, apart from what it sees.
 
-    ``identity`` is the host user (default: ours), ``cgroup_fds`` are open ``cgroup.procs`` files that it enters first,
-    ``timeout`` is in seconds.
+    ``identity`` is the host user (default: ours), ``cgroup_fds`` are open ``cgroup.procs`` files that it enters
+    first, ``timeout`` is in seconds.
     """
 
     identity: join.Identity = join.Identity()  # noqa: RUF009  (immutable)

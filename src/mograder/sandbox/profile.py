@@ -181,10 +181,14 @@ def _processes(made: Arguments) -> None:
 def _scratch(made: Arguments, profile: Profile) -> None:
     """Private, bounded places to write. Unbounded, each would take half of the machine's memory."""
     made.add("--dev", "/dev")
-    made.add("--perms", "1777", "--size", profile.shm_bytes, "--tmpfs", "/dev/shm", "--remount-ro", "/dev")  #
-    noqa: S108
-    made.add("--perms", "1777", "--size", profile.tmp_bytes, "--tmpfs", "/tmp")  # noqa: S108
-    made.add("--perms", "0700", "--size", profile.home_bytes, "--tmpfs", HOME)
+    for size, mode, place in zip(
+        (profile.tmp_bytes, profile.shm_bytes, profile.home_bytes),
+        ("1777", "1777", "0700"),
+        SCRATCH,
+        strict=True,
+    ):
+        made.add("--perms", mode, "--size", size, "--tmpfs", place)
+    made.add("--remount-ro", "/dev")
 
 
 def seal(made: Arguments) -> None:
