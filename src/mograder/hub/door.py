@@ -1,0 +1,77 @@
+"""Who passes the gateway to which session: identity, policy and registry in one in-memory decision."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from urllib.parse import quote
+
+from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
+from mograder.hub.identity.gate import Gate
+from mograder.hub.identity.policy import Action, allowed
+from mograder.sessions.manager import Sessions
+from mograder.sessions.model import Session, SessionKey, State
+
+
+class HubDoor:
+    """Implements `mograder.hub.gateway.model.Door`."""
+
+    def __init__(self, gate: Gate, sessions: Sessions) -> None:
+        self._gate = gate
+        self._sessions = sessions
+        self._lost: set[asyncio.Task[None]] = set()
+
+    def admit(self, route: Route, head: RequestHead) -> Target | Refusal:
+        """The session that a request goes to, or the hub's own answer."""
+        identity = self._gate.identify(head.headers, head.client).identity
+        decision = allowed(identity, Action.USE_SESSION, route.user)
+        if identity is None:
+            return _refusal(401, "Please sign in first.", route, head)
+        if not decision.allowed:
+            return _refusal(403, f"This notebook belongs to {route.user}: {decision.reason}.", route, head)
+        session = self._sessions.get(SessionKey(route.kind, route.user, route.item))
+        if session is None or session.state is not State.READY:
+            return _refusal(503, f"The notebook {route.item} is not running.", route, head)
+        return _target(session)
+
+    def activity(self, session_id: str, kind: Activity) -> None:
+        """A person typed, or a cell says something: both keep a session; a heartbeat does not."""
+        if kind in ("input", "output"):
+            self._sessions.active(session_id)
+        elif kind in ("opened", "closed") and (session := self._sessions.by_id(session_id)):
+            session.open_sockets += 1 if kind == "opened" else -1
+
+    def saved(self, session_id: str) -> None:
+        """The notebook's file is new: somebody is at work."""
+        self._sessions.active(session_id)
+
+    def upstream_lost(self, session_id: str) -> None:
+        """Look after a session that does not answer."""
+        task = asyncio.get_running_loop().create_task(self._sessions.lost(session_id))
+        self._lost.add(task)
+        task.add_done_callback(self._lost.discard)
+
+
+def _target(session: Session) -> Target:
+    return Target(str(session.socket), f"/{session.url}", session.id, session.notebook)
+
+
+def _refusal(status: int, detail: str, route: Route, head: RequestHead) -> Refusal:
+    """A person is led on, a program gets JSON. marimo's page polls ``/health`` and must not follow a redirect."""
+    wants_page = b"text/html" in (head.header(b"accept") or b"") and head.method == "GET"
+    if wants_page and status == 503 and not head.is_websocket:
+        depth = head.target.split(b"?")[0].count(b"/") - 2
+        location = "../" * depth + quote(route.item)
+        return Refusal(303, b"", ((b"location", location.encode()), (b"cache-control", b"no-store")))
+    if wants_page and not head.is_websocket:
+        text, kind = (
+            f"<!doctype html><meta charset=utf-8><title>{status}</title><p>{_escape(detail)}",
+            b"text/html",
+        )
+        return Refusal(status, text.encode(), ((b"content-type", kind + b"; charset=utf-8"),))
+    body = json.dumps({"detail": detail}).encode()
+    return Refusal(status, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,88 @@
+"""Every version of a notebook that was ever replaced, as plain files outside the students' reach.
+
+``.mograder/history/<user>/<item>/<UTC time>_<reason>_<first 12 digits of the SHA-256>_<file name>``: an instructor
+can read, grep and copy them without us. Content that is the newest version already is not kept twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mograder.course import file_name, item_name, shown, user_name
+from mograder.errors import NotFound
+from mograder.hub.files import Directory
+
+MAX_VERSION_BYTES = 256 << 20
+_NAME = re.compile(r"^(\d{8}T\d{6}\.\d{6}Z)_([a-z-]+)_([0-9a-f]{12})_(.+)$")
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One kept file. ``id`` names it; ``digest`` is the start of its SHA-256; ``size`` is in bytes."""
+
+    id: str
+    when: datetime
+    reason: str
+    digest: str
+    file: str
+    size: int
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of ``data`` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class History:
+    """The versions below one directory. Calls block: run them in a thread."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def keep(self, user: str, item: str, file: str, data: bytes, reason: str) -> Version:
+        """Keep ``data`` before it is replaced. ``reason`` is one lower-case word (reset, upload, download…)."""
+        short = digest(data)[:12]
+        newest = next((version for version in self.versions(user, item) if version.file == file), None)
+        if newest is not None and newest.digest == short:
+            return newest
+        now = datetime.now(UTC)
+        name = f"{now.strftime(_TIME)}_{reason}_{short}_{file_name(file)}"
+        with self._directory(user, item) as directory:
+            directory.write(name, data, replace=False)
+        return Version(name, now, reason, short, file, len(data))
+
+    def versions(self, user: str, item: str) -> list[Version]:
+        """All versions, newest first; empty if there are none."""
+        path = self._path(user, item)
+        if not path.is_dir():
+            return []
+        with Directory.trusted(path) as directory:
+            found = [_version(entry.path, entry.size) for entry in directory.walk()]
+        return sorted((v for v in found if v is not None), key=lambda v: v.id, reverse=True)
+
+    def read(self, user: str, item: str, version_id: str) -> tuple[Version, bytes]:
+        """A version and its content. Raises NotFound."""
+        known = {version.id: version for version in self.versions(user, item)}
+        if version_id not in known:
+            raise NotFound(f"There is no version {shown(version_id)} of {item}.")
+        with Directory.trusted(self._path(user, item)) as directory:
+            return known[version_id], directory.read(version_id, MAX_VERSION_BYTES)
+
+    def _path(self, user: str, item: str) -> Path:
+        return self._root / user_name(user) / item_name(item)
+
+    def _directory(self, user: str, item: str) -> Directory:
+        return Directory.trusted(self._path(user, item), create=True)
+
+
+def _version(name: str, size: int) -> Version | None:
+    match = _NAME.match(name)
+    if match is None:
+        return None  # a file that somebody put there by hand
+    when = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
+    return Version(name, when, match[2], match[3], match[4], size)

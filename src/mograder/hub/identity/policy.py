@@ -1,0 +1,57 @@
+"""Who may do what: one function, and nothing about requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mograder.hub.identity.model import Identity
+
+
+class Action(StrEnum):
+    """Everything that a route may let happen."""
+
+    PUBLIC = "public"  # answers that tell nobody anything: health, static files
+    USE_HUB = "use the hub"  # pages and lists about oneself and what is published
+    VIEW_WORK = "view work"  # somebody's notebook, its state, its report, its history
+    CHANGE_WORK = "change work"  # replace, reset, upload, restore
+    CONTROL_SESSION = "control a session"  # start and stop
+    USE_SESSION = "use a session"  # type into it, run code in it
+    PUBLISH = "publish"  # put items up, prepare environments
+    MANAGE_USERS = "manage users"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Allowed or not, and the rule that says so."""
+
+    allowed: bool
+    reason: str
+
+
+_TEACHING = {Action.PUBLISH, Action.MANAGE_USERS}
+_OWNERS_ALONE = {Action.USE_SESSION}
+
+
+def allowed(identity: Identity | None, action: Action, owner: str | None = None) -> Decision:
+    """Whether ``identity`` (None: nobody) may do ``action`` to what belongs to ``owner`` (None: to nobody)."""
+    if action is Action.PUBLIC:
+        return Decision(True, "anybody may")
+    if identity is None:
+        return Decision(False, "nobody is signed in")
+    if action in _TEACHING:
+        return _instructors(identity, action)
+    if owner is None or action is Action.USE_HUB:
+        return Decision(True, "everybody who is signed in may")
+    if identity.user == owner:
+        return Decision(True, "it is their own")
+    if action in _OWNERS_ALONE:
+        # On one origin, a notebook's page acts with the rights of whoever looks at it.
+        return Decision(False, "a live notebook is open to its owner alone")
+    return _instructors(identity, action)
+
+
+def _instructors(identity: Identity, action: Action) -> Decision:
+    if identity.is_instructor:
+        return Decision(True, "instructors may")
+    return Decision(False, f"only instructors may {action.value}")

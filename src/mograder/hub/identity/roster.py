@@ -1,0 +1,39 @@
+"""``allowed_users.txt``: who may enter the course, one name a line, read again when it changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FILE_NAME = "allowed_users.txt"
+
+
+class Roster:
+    """The list in a course directory. Without the file everybody whom the login proxy names may enter."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._names: frozenset[str] | None = None
+
+    def admits(self, user: str) -> bool:
+        """Whether ``user`` is on the list, or there is none."""
+        names = self._current()
+        return names is None or user in names
+
+    def _current(self) -> frozenset[str] | None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            self._stamp = self._names = None
+            return None
+        stamp = (status.st_mtime_ns, status.st_size)
+        if stamp != self._stamp:
+            self._names = parse(self._path.read_text(encoding="utf-8", errors="replace"))
+            self._stamp = stamp
+        return self._names
+
+
+def parse(text: str) -> frozenset[str]:
+    """The names in ``text``; what follows a ``#`` is a comment."""
+    lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
+    return frozenset(line for line in lines if line)

@@ -1,0 +1,176 @@
+"""Published items: ``hub-release/<name>/`` with its notebook, its auxiliary files and ``files.json``."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from mograder.course import file_name, item_name, list_items, shown
+from mograder.errors import Conflict, Malformed, NameRefused, NotFound
+from mograder.hub.files import Directory
+from mograder.notebook import metadata
+
+INDEX = "files.json"
+LOCK = ".environment.lock"
+MAX_FILE_BYTES = 500 << 20
+
+
+class ItemType(StrEnum):
+    """What a published item is."""
+
+    ASSIGNMENT = "assignment"
+    LECTURE = "lecture"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One published item. ``files`` are the names of its top-level files, sorted."""
+
+    name: str
+    type: ItemType
+    files: tuple[str, ...]
+    directory: Path
+
+    @property
+    def notebook(self) -> str:
+        """The file name of its notebook."""
+        return f"{self.name}.py"
+
+    def read(self, name: str) -> bytes:
+        """The content of one of its files. Raises NotFound for anything that is not one of `files`."""
+        if name not in self.files:
+            raise NotFound(f"{self.name} has no file {shown(name)}. There: {', '.join(self.files)}.")
+        with Directory.trusted(self.directory) as directory:
+            return directory.read(name, MAX_FILE_BYTES)
+
+    def lock(self) -> str | None:
+        """The lock of its packages, written when it was published; None if it has none yet."""
+        try:
+            with Directory.trusted(self.directory) as directory:
+                return directory.read(LOCK, 4 << 20).decode()
+        except NotFound:
+            return None
+
+
+class Releases:
+    """All published items. Reads are cheap and always fresh: an instructor may change files by hand."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def all(self) -> list[Release]:
+        """Every published item that has its notebook, sorted by name."""
+        found = (_load(self._root / name, name) for name in list_items(self._root))
+        return [release for release in found if release is not None]
+
+    def get(self, name: str) -> Release:
+        """The published item ``name``. Raises NameRefused or NotFound (the message lists what there is)."""
+        release = _load(self._root / item_name(name), name)
+        if release is None:
+            raise NotFound(f"No release named {shown(name)}. {self._there()}")
+        return release
+
+    def find(self, name: str) -> Release | None:
+        """As `get`, with None for an item that is not published."""
+        return _load(self._root / item_name(name), name)
+
+    def install(
+        self, name: str, files: Mapping[str, bytes], type_: ItemType, lock: str | None = None
+    ) -> Release:
+        """Publish ``files`` as ``name``, in place of what was there, all or nothing.
+
+        Raises:
+            NameRefused: a file name that can not be served. Malformed: there is no ``<name>.py``.
+            Conflict: another item has this name but for upper and lower case.
+        """
+        self._refuse_clash(item_name(name))
+        if f"{name}.py" not in files:
+            raise Malformed(f"{name} has no notebook: {name}.py is not among its files.")
+        for file in files:
+            file_name(file)
+        if INDEX in files:
+            raise NameRefused(f"{INDEX} is written by the hub and can not be published.")
+        building = self._root / f".{name}.{secrets.token_hex(4)}.new"
+        self._root.mkdir(parents=True, exist_ok=True)
+        try:
+            _build(building, files, type_, lock)
+            _exchange(building, self._root / name)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+        return self.get(name)
+
+    def _refuse_clash(self, name: str) -> None:
+        for other in list_items(self._root):
+            if other != name and other.casefold() == name.casefold():
+                raise Conflict(f'"{name}" and the published "{other}" differ in upper and lower case only.')
+
+    def _there(self) -> str:
+        names = ", ".join(release.name for release in self.all())
+        return f"Published: {names}." if names else "Nothing is published yet."
+
+
+def _load(directory: Path, name: str) -> Release | None:
+    try:
+        with Directory.trusted(directory) as opened:
+            files = tuple(
+                entry
+                for entry in opened.names()
+                if not entry.startswith(".") and entry != INDEX and opened.kind(entry) == "file"
+            )
+            if f"{name}.py" not in files:
+                return None
+            return Release(name, _type(opened, name), files, directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _type(directory: Directory, name: str) -> ItemType:
+    """From ``files.json``, else from ``mograder-type`` in the notebook, else an assignment."""
+    try:
+        index = json.loads(directory.read(INDEX, 1 << 20))
+        return ItemType(index["type"])
+    except (NotFound, ValueError, KeyError, TypeError):
+        pass  # an index that is missing or damaged is not the truth; the notebook is
+    try:
+        text = directory.read(f"{name}.py", MAX_FILE_BYTES).decode("utf-8", "replace")
+        return ItemType(str(metadata.read(text).get("mograder-type", "assignment")))
+    except (Malformed, ValueError):
+        return ItemType.ASSIGNMENT
+
+
+def index_json(files: Mapping[str, bytes], type_: ItemType) -> bytes:
+    """The content of ``files.json``."""
+    names = sorted(name for name in files if not name.startswith("."))
+    return (json.dumps({"files": names, "type": type_.value}, indent=2) + "\n").encode()
+
+
+def _build(directory: Path, files: Mapping[str, bytes], type_: ItemType, lock: str | None) -> None:
+    with Directory.trusted(directory, create=True) as opened:
+        for name, data in files.items():
+            opened.write(name, data)
+        opened.write(INDEX, index_json(files, type_))
+        if lock is not None:
+            opened.write(LOCK, lock.encode())
+    directory.chmod(0o755)
+
+
+def _exchange(new: Path, final: Path) -> None:
+    """Put ``new`` in place of ``final`` in one step (renameat2 with RENAME_EXCHANGE), so that none is missing."""
+    if not final.exists():
+        new.rename(final)
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    at_cwd, exchange = -100, 2
+    if libc.renameat2(at_cwd, os.fsencode(new), at_cwd, os.fsencode(final), exchange) == 0:
+        return
+    aside = final.with_name(f".{final.name}.{secrets.token_hex(4)}.old")
+    final.rename(aside)
+    new.rename(final)
+    shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,173 @@
+"""What the hub remembers, as small questions and notes. Calls are short; any thread may make them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, RowMapping, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from mograder.hub.store import tables
+from mograder.sessions.model import Handle, Session, SessionKey, State
+
+
+class SessionTable:
+    """The session registry (`mograder.sessions.registry.Registry`) in the database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def save(self, session: Session) -> None:
+        values = {
+            "id": session.id,
+            "kind": session.key.kind,
+            "user": session.key.user,
+            "item": session.key.item,
+            "state": session.state.value,
+            "socket": str(session.socket),
+            "directory": str(session.directory),
+            "scratch": None if session.scratch is None else str(session.scratch),
+            "handle": None if session.handle is None else session.handle.dumps(),
+            "environment": session.environment,
+            "notebook": session.notebook,
+            "started": session.started,
+            "last_seen": session.last_seen,
+        }
+        statement = insert(tables.sessions).values(values)
+        with self._engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+
+    def forget(self, session_id: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(tables.sessions).where(tables.sessions.c.id == session_id))
+
+    def all(self) -> list[Session]:
+        with self._engine.connect() as connection:
+            return [_session(row) for row in connection.execute(select(tables.sessions)).mappings()]
+
+    def seen(self, times: Iterable[tuple[str, float]]) -> None:
+        with self._engine.begin() as connection:
+            for session_id, when in times:
+                connection.execute(
+                    update(tables.sessions).where(tables.sessions.c.id == session_id).values(last_seen=when)
+                )
+
+
+class CopyTable:
+    """With which content copies began, and what was exported (`mograder.hub.workspaces.Copies`)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get_copy(self, user: str, item: str) -> tuple[str | None, str | None]:
+        query = select(tables.copies).where(tables.copies.c.user == user, tables.copies.c.item == item)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return (None, None) if row is None else (row["base"], row["exported"])
+
+    def set_base(self, user: str, item: str, digest: str) -> None:
+        self._set(user, item, {"base": digest, "exported": None})
+
+    def set_exported(self, user: str, item: str, digest: str) -> None:
+        self._set(user, item, {"exported": digest})
+
+    def _set(self, user: str, item: str, values: dict[str, Any]) -> None:
+        statement = insert(tables.copies).values(user=user, item=item, **values)
+        with self._engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["user", "item"], set_=values))
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A validation that was kept: of which content, how many checks passed, and the result as JSON text."""
+
+    digest: str
+    when: float
+    passed: int
+    total: int
+    result: str
+
+
+class ResultTable:
+    """The last validation of each copy."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def put(self, user: str, item: str, stored: StoredResult) -> None:
+        """Keep a result in place of the one before."""
+        values = {**stored.__dict__}
+        statement = insert(tables.results).values(user=user, item=item, **values)
+        with self._engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["user", "item"], set_=values))
+
+    def get(self, user: str, item: str) -> StoredResult | None:
+        """The last result, if there is one."""
+        columns = [tables.results.c[name] for name in StoredResult.__dataclass_fields__]
+        query = select(*columns).where(tables.results.c.user == user, tables.results.c.item == item)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else StoredResult(**row)
+
+
+@dataclass(frozen=True)
+class Login:
+    """Somebody who is logged in. ``digest`` is the SHA-256 of the cookie; times are seconds since the epoch."""
+
+    digest: str
+    user: str
+    role: str
+    via: str
+    created: float
+    last_seen: float
+
+
+class LoginTable:
+    """Who is logged in."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, login: Login) -> None:
+        """Write a login down."""
+        with self._engine.begin() as connection:
+            connection.execute(insert(tables.logins).values(**login.__dict__))
+
+    def remove(self, digest: str) -> None:
+        """Strike a login out."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(tables.logins).where(tables.logins.c.digest == digest))
+
+    def seen(self, digests: Iterable[str]) -> None:
+        """Note that logins were used now."""
+        now = time.time()
+        with self._engine.begin() as connection:
+            for digest in digests:
+                connection.execute(
+                    update(tables.logins).where(tables.logins.c.digest == digest).values(last_seen=now)
+                )
+
+    def all(self) -> list[Login]:
+        """Every login."""
+        with self._engine.connect() as connection:
+            return [Login(**row) for row in connection.execute(select(tables.logins)).mappings()]
+
+
+def _session(row: RowMapping) -> Session:
+    return Session(
+        id=row["id"],
+        key=SessionKey(row["kind"], row["user"], row["item"]),
+        state=State(row["state"]),
+        socket=Path(row["socket"]),
+        directory=Path(row["directory"]),
+        scratch=None if row["scratch"] is None else Path(row["scratch"]),
+        handle=None if row["handle"] is None else Handle.loads(row["handle"]),
+        environment=row["environment"],
+        notebook=row["notebook"],
+        started=row["started"],
+        last_seen=row["last_seen"],
+    )

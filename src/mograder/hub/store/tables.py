@@ -1,0 +1,62 @@
+"""The tables of the hub's state."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+
+metadata = MetaData()
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("socket", String, nullable=False),
+    Column("directory", String, nullable=False),
+    Column("scratch", String),
+    Column("handle", Text),
+    Column("environment", String, nullable=False),
+    Column("notebook", String, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("last_seen", Float, nullable=False),
+)
+
+# With which content a student's copy began, and which content was exported last.
+copies = Table(
+    "copies",
+    metadata,
+    Column("user", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("base", String),
+    Column("exported", String),
+    PrimaryKeyConstraint("user", "item"),
+)
+
+# The last validation of a copy, by the content that was validated.
+results = Table(
+    "results",
+    metadata,
+    Column("user", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("when", Float, nullable=False),
+    Column("passed", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("result", Text, nullable=False),
+    PrimaryKeyConstraint("user", "item"),
+)
+
+# Who is logged in. The cookie holds a random number; only its SHA-256 is written down.
+logins = Table(
+    "logins",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("user", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("via", String, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("last_seen", Float, nullable=False),
+)

@@ -1,0 +1,208 @@
+"""Students' workspaces: ``hub-notebooks/<user>/<item>/``. Whatever is replaced is kept in the history first."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from mograder.course import item_name, user_name
+from mograder.errors import MograderError, NotFound, UnsafeFile
+from mograder.hub.files import Directory, Entry
+from mograder.hub.history import History, Version, digest
+from mograder.hub.releases import Release
+
+MAX_NOTEBOOK_BYTES = 20 << 20
+MAX_AUXILIARY_BYTES = 500 << 20
+
+
+class FileStatus(StrEnum):
+    """How a student's copy of an item stands."""
+
+    NOT_STARTED = "not_started"
+    UPLOADED = "uploaded"
+    MODIFIED = "modified"
+    EXPORTED = "exported"
+
+
+class Copies(Protocol):
+    """Remembers with which content a copy began, and which content was exported last (SHA-256, or None)."""
+
+    def get_copy(self, user: str, item: str) -> tuple[str | None, str | None]: ...
+
+    def set_base(self, user: str, item: str, digest: str) -> None: ...
+
+    def set_exported(self, user: str, item: str, digest: str) -> None: ...
+
+
+class Workspaces:
+    """All workspaces below one directory. Calls block: run them in a thread.
+
+    Changes of one workspace are serialised by a lock of its own, so a second click waits and then sees the
+    outcome of the first.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        history: History,
+        copies: Copies,
+        *,
+        prepare: Callable[[Path, str], None] = lambda directory, user: None,
+    ) -> None:
+        self._root = root
+        self._history = history
+        self._copies = copies
+        self._prepare = prepare  # gives a new workspace to the user that sessions run as
+        self._locks: defaultdict[tuple[str, str], threading.RLock] = defaultdict(threading.RLock)
+
+    def path(self, user: str, item: str) -> Path:
+        """Where a workspace is (whether it exists or not)."""
+        return self._root / user_name(user) / item_name(item)
+
+    def exists(self, user: str, item: str) -> bool:
+        """Whether there is a copy: the workspace holds something under the notebook's name."""
+        try:
+            with self.open(user, item) as directory:
+                return directory.kind(_notebook(item)) != "missing"
+        except NotFound:
+            return False
+
+    def status(self, user: str, item: str) -> FileStatus:
+        """How the copy stands; see the contract of ``file_status``."""
+        try:
+            current = digest(self.notebook(user, item))
+        except NotFound:
+            return FileStatus.NOT_STARTED
+        except MograderError:
+            return FileStatus.MODIFIED  # something odd lies there: certainly not what was downloaded
+        base, exported = self._copies.get_copy(user, item)
+        if current == exported:
+            return FileStatus.EXPORTED
+        return FileStatus.UPLOADED if current == base else FileStatus.MODIFIED
+
+    def notebook(self, user: str, item: str) -> bytes:
+        """The student's notebook. Raises NotFound, TooLarge or UnsafeFile."""
+        with self.open(user, item) as directory:
+            return directory.read(_notebook(item), MAX_NOTEBOOK_BYTES)
+
+    def files(self, user: str, item: str) -> list[Entry]:
+        """Everything beside the notebook that a student may need again; caches and dotfiles are left out."""
+        with self.open(user, item) as directory:
+            return [entry for entry in directory.walk() if not _is_cache(entry.path)]
+
+    def ensure(self, user: str, release: Release) -> bool:
+        """Make a copy of ``release`` unless there is one. Never overwrites. True if a copy was made."""
+        with self.changing(user, release.name):
+            if self.exists(user, release.name):
+                return False
+            self._put_release(user, release, "download")
+            return True
+
+    def download(self, user: str, release: Release) -> Version | None:
+        """Put ``release`` into the workspace; what differs and is replaced is kept, and returned (the notebook)."""
+        with self.changing(user, release.name):
+            return self._put_release(user, release, "download")
+
+    def reset(self, user: str, release: Release) -> Version | None:
+        """As `download`, for somebody who has a copy. Raises NotFound if there is none."""
+        with self.changing(user, release.name):
+            if not self.exists(user, release.name):
+                raise NotFound(f"You have no copy of {release.name} to reset.", tip="press Download.")
+            return self._put_release(user, release, "reset")
+
+    def upload(self, user: str, item: str, data: bytes, reason: str = "upload") -> Version | None:
+        """Replace the notebook by ``data`` (checked by the caller); the old one is kept, and returned."""
+        with self.changing(user, item), self.open(user, item, create=True) as directory:
+            kept = self._replace(directory, user, item, _notebook(item), data, reason)
+            self._copies.set_base(user, item, digest(data))
+            return kept
+
+    def restore(self, user: str, item: str, version_id: str) -> Version | None:
+        """Bring a kept version of a file back; what it replaces is kept too. Raises NotFound."""
+        with self.changing(user, item), self.open(user, item, create=True) as directory:
+            version, data = self._history.read(user, item, version_id)
+            return self._replace(directory, user, item, version.file, data, "restore")
+
+    def export(self, user: str, item: str) -> bytes:
+        """The notebook, noted as exported. Raises as `notebook`."""
+        data = self.notebook(user, item)
+        self._copies.set_exported(user, item, digest(data))
+        return data
+
+    @contextmanager
+    def changing(self, user: str, item: str) -> Iterator[None]:
+        """Hold the lock of one workspace."""
+        with self._locks[user, item]:
+            yield
+
+    def open(self, user: str, item: str, *, create: bool = False) -> Directory:
+        """Open a workspace. Raises NotFound if there is none and ``create`` is not set."""
+        user_name(user), item_name(item)
+        if create:
+            self._create(user, item)
+        try:
+            with Directory.trusted(self._root) as root, root.sub(user) as mine:
+                return mine.sub(item)
+        except (FileNotFoundError, NotFound):
+            raise NotFound(f"There is no copy of {item} for {user} yet.", tip="press Download.") from None
+
+    def _create(self, user: str, item: str) -> None:
+        with Directory.trusted(self._root, create=True) as root, root.sub(user, create=True) as mine:
+            if mine.kind(item) == "missing":
+                mine.sub(item, create=True).close()
+                self._prepare(self.path(user, item), user)
+
+    def _put_release(self, user: str, release: Release, reason: str) -> Version | None:
+        kept = None
+        data = release.read(release.notebook)
+        with self.open(user, release.name, create=True) as directory:
+            for name in release.files:
+                if name not in (release.notebook, f"{release.name}.zip"):
+                    self._replace(directory, user, release.name, name, release.read(name), reason)
+            kept = self._replace(directory, user, release.name, release.notebook, data, reason)
+        self._copies.set_base(user, release.name, digest(data))
+        return kept
+
+    def _replace(
+        self, directory: Directory, user: str, item: str, name: str, data: bytes, reason: str
+    ) -> Version | None:
+        try:
+            old = directory.read(name, MAX_AUXILIARY_BYTES)
+        except (NotFound, UnsafeFile):
+            old = (
+                None  # nothing to keep: missing, or a trap (`write` replaces a link, moves a directory aside)
+            )
+        if old == data:
+            return self._history.keep(user, item, name, old, reason) if name == _notebook(item) else None
+        kept = None if old is None else self._history.keep(user, item, name, old, reason)
+        directory.write(name, data)
+        return kept
+
+
+def scratch_copy(release: Release, root: Path) -> Path:
+    """A private, writable copy of a release for one run of a lecture. The caller removes it."""
+    directory = root / secrets.token_hex(8)
+    with Directory.trusted(directory, create=True) as opened:
+        for name in release.files:
+            opened.write(name, release.read(name))
+    return directory
+
+
+def remove_scratch(directory: Path) -> None:
+    """Remove what `scratch_copy` made; links inside are removed, not followed."""
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _notebook(item: str) -> str:
+    return f"{item}.py"
+
+
+def _is_cache(path: str) -> bool:
+    return any(part.startswith(".") or part in ("__pycache__", "__marimo__") for part in path.split("/"))

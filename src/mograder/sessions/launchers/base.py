@@ -1,0 +1,66 @@
+"""The seam between sessions and what they run on."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Protocol
+
+from mograder.sessions.model import Handle, LaunchSpec
+
+LOG_LIMIT = 1 << 20
+"""Bytes of output that are kept of a session."""
+
+
+class Launcher(Protocol):
+    """Brings marimo servers up and down. One contract, tested against every implementation."""
+
+    name: str
+
+    async def launch(self, spec: LaunchSpec) -> Handle:
+        """Start a session whose listening socket is at ``spec.socket``; return as soon as it runs.
+
+        The socket takes connections at once; whether the server answers is for the caller to see.
+        Raises SessionFailed or SandboxError.
+        """
+
+    async def stop(self, handle: Handle) -> None:
+        """End every process of the session, whatever they ignore. Complete within a second."""
+
+    def alive(self, handle: Handle) -> bool:
+        """Whether the session's server runs. Works for sessions that another hub launched."""
+
+    async def wait(self, handle: Handle) -> str:
+        """Return when the session has ended, with a sentence that says why as far as it is known ("" if not)."""
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening unix socket at ``path`` that nobody but this user can connect to.
+
+    Whoever makes the listener may connect at once: requests wait in the backlog until the server is up.
+    """
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        old = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(old)
+        listener.listen(256)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def log_tail(path: Path, limit: int = 4000) -> str:
+    """The last ``limit`` bytes of a session's output as text; empty if there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(max(0, os.fstat(descriptor).st_size - limit))
+        return file.read(limit).decode("utf-8", "replace")

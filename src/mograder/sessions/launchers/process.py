@@ -1,0 +1,80 @@
+"""Sessions as ordinary processes, with no more isolation than the machine's own users have.
+
+Works wherever Python does. For people who trust each other: development, and ``sandbox = "off"``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+
+from mograder.errors import SessionFailed
+from mograder.marimo_adapter import options
+from mograder.sessions import processes
+from mograder.sessions.launchers.base import listen
+from mograder.sessions.model import Handle, LaunchSpec
+
+
+class ProcessLauncher:
+    """Starts ``mograder.marimo_adapter.serve`` with the environment's interpreter."""
+
+    name = "process"
+
+    def __init__(self) -> None:
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    async def launch(self, spec: LaunchSpec) -> Handle:
+        child = await asyncio.to_thread(self._spawn, spec)
+        started = processes.start_time(child.pid)
+        if started is None:
+            raise SessionFailed(f"The server of {spec.key.item} ended at once.")
+        self._children[child.pid] = child
+        return Handle(child.pid, started)
+
+    async def stop(self, handle: Handle) -> None:
+        if processes.is_same(handle.pid, handle.started):
+            await asyncio.to_thread(processes.kill_tree, handle.pid)
+        await self.wait(handle)
+
+    def alive(self, handle: Handle) -> bool:
+        return processes.is_same(handle.pid, handle.started)
+
+    async def wait(self, handle: Handle) -> str:
+        await processes.wait_end(handle.pid, handle.started)
+        child = self._children.pop(handle.pid, None)
+        if child is None:
+            return ""
+        status = await asyncio.to_thread(child.wait)
+        # marimo has its kernel in a session of its own, which may outlive its server.
+        return "" if status == 0 else f"Its server ended with {_words(status)}."
+
+    def _spawn(self, spec: LaunchSpec) -> subprocess.Popen[bytes]:
+        home = spec.directory / "home"
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(listen(spec.socket))
+            log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            stack.callback(os.close, log)
+            command = options.serve_command(spec.plan.python, spec.plan.serve, fd=listener.fileno())
+            try:
+                return subprocess.Popen(
+                    command,
+                    cwd=spec.plan.workspace,
+                    env=options.environment(home, python=spec.plan.python),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(listener.fileno(),),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise SessionFailed(
+                    f"The interpreter of {spec.key.item} can not be started ({error.strerror}).",
+                    tip="publish the item again, so that its environment is built anew.",
+                ) from error
+
+
+def _words(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"status {status}"

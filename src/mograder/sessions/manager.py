@@ -1,0 +1,298 @@
+"""The sessions of a hub: started once, listed, watched, stopped, adopted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from mograder.errors import MograderError, SessionFailed
+from mograder.sessions.admission import Admission
+from mograder.sessions.answers import answers
+from mograder.sessions.launchers.base import LOG_LIMIT, Launcher, log_tail
+from mograder.sessions.model import LaunchPlan, LaunchSpec, Session, SessionKey, State
+from mograder.sessions.progress import Event, Progress
+from mograder.sessions.registry import Registry
+
+log = logging.getLogger("mograder.sessions")
+
+Prepare = Callable[[Progress], Awaitable[LaunchPlan]]
+"""Makes everything ready that a session needs, and says its steps."""
+
+START_TIMEOUT = 60.0
+"""Seconds within which a server must answer after its launch."""
+
+
+class Sessions:
+    """All sessions. Every method runs on the event loop; what blocks is handed to threads.
+
+    Invariant: ``_live`` holds exactly one session per key, from the moment its start begins until all its
+    processes are gone, so "is there one?" has one answer for everybody who asks.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        registry: Registry,
+        directory: Path,
+        *,
+        ttl: float,
+        admission: Admission,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._launcher = launcher
+        self._registry = registry
+        self._directory = directory
+        self._ttl = ttl
+        self._admission = admission
+        self._clock = clock
+        self._live: dict[SessionKey, Session] = {}
+        self._by_id: dict[str, Session] = {}
+        self._starts: dict[SessionKey, asyncio.Task[Session]] = {}
+        self._stops: dict[str, asyncio.Task[None]] = {}
+        self._progress: dict[SessionKey, Progress] = {}
+        self._watchers: set[asyncio.Task[None]] = set()
+
+    async def start(self, key: SessionKey, prepare: Prepare) -> Session:
+        """The live session for ``key``, started if there is none. Idempotent: any number of callers get the same.
+
+        Raises:
+            SessionFailed, Unavailable, EnvironmentFailed and what ``prepare`` raises; the same for everybody
+            who waits for this start.
+        """
+        session = self.get(key)
+        if session is not None and session.state is State.READY:
+            return session
+        if key not in self._starts:
+            if stopping := self._stopping(key):
+                await asyncio.wait([stopping])
+            self._begin(key, prepare)
+        return await asyncio.shield(self._starts[key])
+
+    def begin(self, key: SessionKey, prepare: Prepare) -> None:
+        """As `start`, without waiting: who wants to know watches `progress`."""
+        session = self.get(key)
+        if key not in self._starts and (session is None or not session.live):
+            self._begin(key, prepare)
+
+    def get(self, key: SessionKey) -> Session | None:
+        """The session for ``key``, in whatever state before gone; None if there is none."""
+        return self._live.get(key)
+
+    def by_id(self, session_id: str) -> Session | None:
+        """The session with this id."""
+        return self._by_id.get(session_id)
+
+    def all(self) -> list[Session]:
+        """Live sessions, oldest first."""
+        return sorted((s for s in self._live.values() if s.live), key=lambda s: s.started)
+
+    def of(self, user: str) -> list[Session]:
+        """One person's live sessions, oldest first."""
+        return [session for session in self.all() if session.key.user == user]
+
+    def progress(self, key: SessionKey) -> Progress | None:
+        """The events of the start of ``key`` that is going on, or of the last one."""
+        return self._progress.get(key)
+
+    def active(self, session_id: str) -> None:
+        """Note that a person or a computation is at work in a session."""
+        session = self._by_id.get(session_id)
+        if session is not None:
+            session.last_seen = self._clock()
+
+    async def stop(self, key: SessionKey, reason: str = "") -> bool:
+        """End the session for ``key`` and wait until it is gone. False if there was none."""
+        if (starting := self._starts.get(key)) is not None:
+            await asyncio.wait([starting])
+        session = self._live.get(key)
+        if session is None:
+            return False
+        await asyncio.shield(self._ending(session, reason))
+        return True
+
+    async def stop_all(self) -> int:
+        """End every session; the number ended."""
+        return sum(
+            await asyncio.gather(*(self.stop(session.key, "The hub was stopped.") for session in self.all()))
+        )
+
+    async def lost(self, session_id: str) -> None:
+        """The gateway can not reach a session: end what is left of it, unless it answers after all."""
+        session = self._by_id.get(session_id)
+        if session is None or session.state is not State.READY:
+            return
+        alive = session.handle is not None and self._launcher.alive(session.handle)
+        if not alive or not await answers(session.socket, f"/{session.key.path}", 5):
+            await asyncio.shield(self._ending(session, "Its server no longer answers."))
+
+    async def adopt(self) -> list[Session]:
+        """Take over what an earlier hub left running, clean up what did not survive. The sessions taken over."""
+        rows = await asyncio.to_thread(self._registry.all)
+        return [s for s in await asyncio.gather(*(self._adopt(row) for row in rows)) if s is not None]
+
+    async def sweep(self) -> list[Session]:
+        """Stop what has been idle for too long and cut logs; the sessions stopped."""
+        now = self._clock()
+        for session in self.all():
+            await asyncio.to_thread(_cap_log, session.directory / "output.log")
+        await asyncio.to_thread(self._registry.seen, [(s.id, s.last_seen) for s in self.all()])
+        idle = [s for s in self.all() if s.state is State.READY and now - s.last_seen > self._ttl]
+        for session in idle:
+            log.info("idle: stopping %s", session.key.path)
+            await self.stop(session.key, "It was not used for a while.")
+        return idle
+
+    async def close(self) -> None:
+        """Stop watching; the sessions themselves go on."""
+        tasks = [*self._starts.values(), *self._watchers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self._registry.seen, [(s.id, s.last_seen) for s in self.all()])
+
+    def _stopping(self, key: SessionKey) -> asyncio.Task[None] | None:
+        session = self._live.get(key)
+        return None if session is None else self._stops.get(session.id)
+
+    def _begin(self, key: SessionKey, prepare: Prepare) -> None:
+        if key in self._starts:
+            return
+        self._progress[key] = Progress()
+        task = asyncio.create_task(self._start(key, prepare), name=f"start {key.path}")
+        self._starts[key] = task
+        task.add_done_callback(lambda done: self._started(key, done))
+
+    def _started(self, key: SessionKey, task: asyncio.Task[Session]) -> None:
+        self._starts.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # taken note of: whoever waits gets it, and the progress tells it
+
+    async def _start(self, key: SessionKey, prepare: Prepare) -> Session:
+        progress = self._progress[key]
+        try:
+            async with self._admission.turn(lambda: len(self.all()) + 1):
+                session = await self._bring_up(key, await prepare(progress), progress)
+        except Exception as error:
+            # Whoever watches must learn it; the error goes on to whoever waits.
+            detail = str(error) if isinstance(error, MograderError) else "Something went wrong in the hub."
+            progress.say(Event("failed", detail, log_tail=getattr(error, "log_tail", "")))
+            raise
+        progress.say(Event("ready", "The notebook is ready.", url=session.url))
+        return session
+
+    async def _bring_up(self, key: SessionKey, plan: LaunchPlan, progress: Progress) -> Session:
+        session = self._new(key, plan)
+        progress.step("Starting the notebook")
+        try:
+            spec = LaunchSpec(session.id, key, plan, session.socket, session.directory)
+            session.handle = await self._launcher.launch(spec)
+            self._registry.save(session)
+            await self._until_ready(session)
+        except BaseException as error:
+            await asyncio.shield(self._discard(session, str(error)))
+            raise
+        session.state = State.READY
+        self._registry.save(session)
+        self._watch(session)
+        return session
+
+    def _new(self, key: SessionKey, plan: LaunchPlan) -> Session:
+        session_id = secrets.token_hex(8)
+        directory = self._directory / session_id
+        directory.mkdir(parents=True, mode=0o700)
+        now = self._clock()
+        session = Session(
+            id=session_id,
+            key=key,
+            state=State.STARTING,
+            socket=directory / "s",
+            directory=directory,
+            started=now,
+            last_seen=now,
+            environment=plan.environment,
+            notebook=plan.serve.notebook,
+            scratch=plan.scratch,
+        )
+        self._live[key] = self._by_id[session_id] = session
+        return session
+
+    async def _until_ready(self, session: Session) -> None:
+        """Whichever comes first: an answer, the end of the process, or the end of patience."""
+        assert session.handle is not None
+        answer = asyncio.create_task(answers(session.socket, f"/{session.key.path}", START_TIMEOUT))
+        end = asyncio.create_task(self._launcher.wait(session.handle))
+        try:
+            await asyncio.wait([answer, end], return_when=asyncio.FIRST_COMPLETED)
+            if answer.done() and answer.result():
+                return
+            why = end.result() if end.done() else f"It did not answer within {START_TIMEOUT:.0f} seconds."
+        finally:
+            answer.cancel()
+            end.cancel()
+            await asyncio.gather(answer, end, return_exceptions=True)
+        tail = await asyncio.to_thread(log_tail, session.directory / "output.log")
+        raise SessionFailed(
+            f"The notebook {session.key.item} could not be started. {why}".strip(), log_tail=tail
+        )
+
+    def _watch(self, session: Session) -> None:
+        task = asyncio.create_task(self._until_end(session), name=f"watch {session.key.path}")
+        self._watchers.add(task)
+        task.add_done_callback(self._watchers.discard)
+
+    async def _until_end(self, session: Session) -> None:
+        assert session.handle is not None
+        why = await self._launcher.wait(session.handle)
+        if session.state is State.READY:
+            log.info("ended by itself: %s %s", session.key.path, why)
+            await asyncio.shield(self._ending(session, why or "It was shut down from within the notebook."))
+
+    def _ending(self, session: Session, reason: str) -> asyncio.Task[None]:
+        if session.id not in self._stops:
+            session.state = State.STOPPING
+            task = asyncio.create_task(self._discard(session, reason), name=f"stop {session.key.path}")
+            self._stops[session.id] = task
+            task.add_done_callback(lambda _: self._stops.pop(session.id, None))
+        return self._stops[session.id]
+
+    async def _discard(self, session: Session, reason: str) -> None:
+        """End every process of a session, then forget it."""
+        session.reason = reason
+        if session.handle is not None:
+            await self._launcher.stop(session.handle)
+        session.state = State.GONE
+        if self._live.get(session.key) is session:
+            del self._live[session.key]
+        self._by_id.pop(session.id, None)
+        self._registry.forget(session.id)
+        await asyncio.to_thread(_clean, session)
+
+    async def _adopt(self, session: Session) -> Session | None:
+        alive = session.handle is not None and self._launcher.alive(session.handle)
+        if not alive or not await answers(session.socket, f"/{session.key.path}", 10):
+            await self._discard(session, "It did not survive.")
+            return None
+        session.state = State.READY
+        self._live[session.key] = self._by_id[session.id] = session
+        self._watch(session)
+        return session
+
+
+def _clean(session: Session) -> None:
+    for directory in (session.directory, session.scratch):
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _cap_log(path: Path) -> None:
+    """A session writes with O_APPEND, so cutting its log to nothing is safe at any moment."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat(follow_symlinks=False).st_size > LOG_LIMIT:
+            with path.open("r+b") as file:
+                file.truncate(0)

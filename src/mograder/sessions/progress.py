@@ -1,0 +1,57 @@
+"""What happens while a session starts, told to everybody who watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. ``detail`` is a sentence; ``url`` and ``log_tail`` where they make sense."""
+
+    kind: Literal["step", "queued", "ready", "failed"]
+    detail: str
+    url: str = ""
+    log_tail: str = ""
+    place: int | None = None
+    estimate: int | None = None  # seconds
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing comes after it."""
+        return self.kind in ("ready", "failed")
+
+
+class Progress:
+    """The events of one start, in order. Who comes late gets all of them from the beginning."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._changed = asyncio.Event()
+
+    def say(self, event: Event) -> None:
+        """Add an event and wake the watchers."""
+        self.events.append(event)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def step(self, detail: str) -> None:
+        """Add a step; saying the same twice in a row adds nothing."""
+        if not self.events or self.events[-1].detail != detail:
+            self.say(Event("step", detail))
+
+    async def watch(self) -> AsyncIterator[Event]:
+        """Every event from the first to the last."""
+        seen = 0
+        while True:
+            changed = self._changed
+            while seen < len(self.events):
+                event = self.events[seen]
+                seen += 1
+                yield event
+                if event.last:
+                    return
+            await changed.wait()
