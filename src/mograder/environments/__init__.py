@@ -1,0 +1,32 @@
+"""A notebook's PEP 723 dependencies as a ready, shared, read-only virtual environment.
+
+    requirements = Requirements.from_notebook(text, name="A1.py")
+    lock = resolve(requirements)                       # once, when the item is published; kept with it
+    environment = Environments(state / "environments").ready(lock)   # at every start; at once if it is there
+
+Nothing here is asynchronous: callers with an event loop run it in a thread.
+"""
+
+from mograder.environments.build import Check, Step, StepObserver, run_check
+from mograder.environments.locks import Lock, resolve
+from mograder.environments.requirements import Requirements
+from mograder.environments.store import Environment, Environments
+from mograder.environments.uv import Uv
+from mograder.environments.warm import Planned, Warmed, plan, warm
+
+__all__ = [
+    "Check",
+    "Environment",
+    "Environments",
+    "Lock",
+    "Planned",
+    "Requirements",
+    "Step",
+    "StepObserver",
+    "Uv",
+    "Warmed",
+    "plan",
+    "resolve",
+    "run_check",
+    "warm",
+]

@@ -1,0 +1,166 @@
+"""Making one environment: venv, packages, our own copy, byte code, check, no write permission."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mograder.environments import provided
+from mograder.environments.locks import Lock
+from mograder.environments.uv import Uv, UvFailed, base_interpreter
+from mograder.errors import EnvironmentFailed
+
+#: What must be importable before an environment counts as one.
+_CHECK = "import marimo, mograder.runtime"
+
+_CHECK_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a build as a person would say it. ``fraction`` of the whole, 0 to 1; None if not known."""
+
+    text: str
+    fraction: float | None = None
+
+
+StepObserver = Callable[[Step], None]
+
+#: Runs a command of the new environment (a health check) and raises ``EnvironmentFailed`` if it fails. The
+#: command runs packages' own code (``.pth`` files): the hub passes one that does so in a sandbox.
+Check = Callable[[list[str]], None]
+
+
+def run_check(command: list[str]) -> None:
+    """Run ``command`` with an environment built from nothing. Raises ``EnvironmentFailed``."""
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd="/",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_CHECK_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EnvironmentFailed(f"The new environment did not start within {_CHECK_SECONDS} s.") from error
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise EnvironmentFailed(f"The packages are installed but do not work together: {lines[-1]}")
+
+
+def site_packages(root: Path) -> Path:
+    """Where packages lie in the environment at ``root``."""
+    return root / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+
+
+def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver) -> None:
+    """Fill ``root`` (which must not exist) with the environment of ``lock``, finished but still writable.
+
+    It may be renamed afterwards. Raises ``EnvironmentFailed``; what is at ``root`` then is for the caller to
+    delete.
+    """
+    python = str(root / "bin" / "python")
+    total = len(lock.packages)
+    on_step(Step(f"Preparing {total} packages", 0.02))
+    progress = _Progress(total, on_step)
+    try:
+        uv.run(["venv", "--relocatable", "--python", base_interpreter(), str(root)])
+        written = root / "lock.txt"
+        written.write_text(lock.text)
+        words = [
+            "pip",
+            "sync",
+            str(written),
+            "--python",
+            python,
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+        ]
+        # Hard links would let a change in another environment, or our chmod, reach through the cache.
+        uv.run([*words, "--link-mode", "copy"], progress.line)
+    except UvFailed as error:
+        raise EnvironmentFailed(
+            f"The packages could not be installed: {_last(error.output)}",
+            tip="if the item was published under another Python, publish it again.",
+        ) from error
+    provided.copy_into(site_packages(root))
+    on_step(Step("Compiling", 0.75))
+    _compile(python, root / "lib")
+    on_step(Step("Checking", 0.95))
+    check([python, "-I", "-B", "-c", _CHECK])
+
+
+def make_read_only(root: Path) -> None:
+    """Let everyone read and nobody write, from the files up to ``root`` itself.
+
+    Whatever the hub's umask: sessions may run as other users than the hub.
+    """
+    for directory, _, files in os.walk(root, topdown=False):
+        for path in [*(Path(directory, name) for name in files), Path(directory)]:
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode):
+                path.chmod(0o555 if mode & 0o111 else 0o444)
+
+
+def make_writable(root: Path) -> None:
+    """Give the owner back the right to delete what is in ``root``."""
+    root.chmod(0o700)
+    for directory, names, _ in os.walk(root):
+        for name in names:
+            path = Path(directory, name)
+            if not path.is_symlink():
+                path.chmod(0o700)
+
+
+class _Progress:
+    """uv's talk as steps: each package that was downloaded moves the bar."""
+
+    _DOWNLOAD = re.compile(r"^Downloading (\S+) \((.+)\)$")
+    _DOWNLOADED = re.compile(r"^ +Downloaded (\S+)$")
+
+    def __init__(self, total: int, on_step: StepObserver) -> None:
+        self._total = total
+        self._on_step = on_step
+        self._coming = 0
+        self._there = 0
+
+    def line(self, text: str) -> None:
+        if match := self._DOWNLOAD.match(text):
+            self._coming += 1
+            self._say(f"Downloading {match[1]} ({match[2]})")
+        elif match := self._DOWNLOADED.match(text):
+            self._there += 1
+            self._say(f"Downloaded {match[1]}")
+        elif text.startswith("Prepared "):
+            self._on_step(Step("Installing", 0.6))
+
+    def _say(self, text: str) -> None:
+        self._on_step(Step(text, 0.05 + 0.5 * self._there / max(self._coming, 1)))
+
+
+def _compile(python: str, directory: Path) -> None:
+    """Byte-compile everything, once for all sessions. -S: no package's ``.pth`` file runs while we do."""
+    command = [python, "-I", "-S", "-m", "compileall", "-q", "-j", "2", str(directory)]
+    environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+    # Its status says that some file did not compile: packages ship such files (templates, other Pythons).
+    subprocess.run(
+        command, cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+
+
+def _last(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    wanted = [line for line in lines if line.startswith(("error:", "cause:"))] or lines[-1:]
+    return "; ".join(wanted)[:400]

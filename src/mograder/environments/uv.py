@@ -1,0 +1,123 @@
+"""The one place that runs uv."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from mograder.errors import EnvironmentFailed
+
+#: Not uv's business, and dangerous or misleading for the processes that it starts.
+_NOT_FOR_UV = ("MOGRADER_", "PYTHON", "VIRTUAL_ENV", "CONDA_", "UV_PYTHON", "UV_SYSTEM_PYTHON")
+
+#: The longest that one call may take, in seconds: a first download of a large stack on a slow line.
+TIME_LIMIT = 1800.0
+
+_KEPT_LINES = 200
+
+
+class UvFailed(Exception):
+    """uv ended with an error; ``output`` is what it said (its last lines)."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(output)
+        self.output = output
+
+
+def find_uv() -> Path:
+    """The uv program that was installed with mograder. Raises ``EnvironmentFailed`` without one."""
+    try:
+        import uv
+
+        return Path(uv.find_uv_bin())
+    except (ImportError, FileNotFoundError) as error:
+        raise EnvironmentFailed(
+            "uv, which installs the notebooks' packages, is not there.",
+            tip=f"{sys.executable} -m pip install uv",
+        ) from error
+
+
+def base_interpreter() -> str:
+    """The interpreter that the hub's own environment was made from; every environment uses the same."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """uv with the operator's own settings (environment, ``uv.toml``) and this cache.
+
+    ``cache_dir`` None means uv's default. ``directory`` is where it runs: it and its parents may hold a
+    ``uv.toml``, so never a directory that others can write to.
+    """
+
+    directory: Path
+    cache_dir: Path | None = None
+
+    def run(self, words: Sequence[str], on_line: Callable[[str], None] | None = None) -> str:
+        """Run ``uv WORDS``; its standard output. ``on_line`` gets each line of talk as it comes.
+
+        Raises ``UvFailed`` if uv says no, ``EnvironmentFailed`` if it is absent or takes longer than
+        ``TIME_LIMIT``.
+        """
+        command = [str(find_uv()), "--no-progress", "--color", "never", *self._cache(), *words]
+        kept: deque[str] = deque(maxlen=_KEPT_LINES)
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+
+            def hear(line: str) -> None:
+                kept.append(line)
+                if on_line:
+                    on_line(line)
+
+            if self._follow(command, output, hear):
+                raise UvFailed("\n".join(kept))
+            output.seek(0)
+            return output.read()
+
+    def _follow(self, command: list[str], output: IO[str], on_line: Callable[[str], object]) -> int:
+        with subprocess.Popen(
+            command,
+            cwd=self.directory,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            too_long = threading.Event()
+
+            def end() -> None:
+                too_long.set()
+                process.kill()
+
+            timer = threading.Timer(TIME_LIMIT, end)
+            timer.start()
+            try:
+                for line in process.stderr or ():
+                    on_line(line.rstrip())
+                code = process.wait()
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                timer.cancel()
+        if too_long.is_set():
+            raise EnvironmentFailed(f"uv did not end within {TIME_LIMIT / 60:.0f} minutes.")
+        return code
+
+    def _cache(self) -> list[str]:
+        return ["--cache-dir", str(self.cache_dir)] if self.cache_dir else []
+
+
+def _environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_FOR_UV)}
+    # A Python that appears from nowhere would be another one than the hub's, downloaded without being asked.
+    return {**kept, "UV_PYTHON_DOWNLOADS": "never"}
