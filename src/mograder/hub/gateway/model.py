@@ -1,4 +1,4 @@
-"""The words that the gateway and the hub share: what is asked, where it goes, what is refused, what happened."""
+"""The words that gateway and hub share: what is asked, where it goes, what is refused, what happened."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Route:
 class Target:
     """A live session.
 
-    ``socket_path`` is the unix socket that the session listens on; it comes from the registry, never from a request.
-    ``prefix`` is the path under which the session serves, starting and ending with a slash, not percent-encoded.
+    ``socket_path`` is the unix socket that the session listens on: from the registry, never from a request.
+    ``prefix`` is the path under which the session serves: starts and ends with a slash, not percent-encoded.
     ``session_id`` is different for every start of a session: connections are never reused across a restart.
     ``notebook`` is the one file that ``?file=`` may name, as the session knows it.
     """
@@ -77,7 +77,7 @@ class Target:
 class Refusal:
     """An answer of the hub's own in place of the session's: sign-in redirect, not found, start page, full.
 
-    The gateway adds the hub's security headers to ``headers`` where they do not set them, and frames ``body``.
+    The gateway adds the hub's security headers where ``headers`` does not set them, and frames ``body``.
     """
 
     status: int
@@ -86,13 +86,13 @@ class Refusal:
 
 
 class Door(Protocol):
-    """What the hub decides and wants to be told. All methods are called on the event loop and must not block."""
+    """What the hub decides and wants to be told. Every method runs on the event loop and must not block."""
 
     def admit(self, route: Route, head: RequestHead) -> Target | Refusal:
         """Say where this request goes, or why not. Called for every request and every WebSocket handshake.
 
-        Called once more when the session that it named can not be reached (after `upstream_lost`): a `Refusal` is
-        then sent as the answer, a `Target` becomes a plain 502.
+        Called once more when the session that it named can not be reached (after `upstream_lost`): a `Refusal`
+        is then sent as the answer, a `Target` becomes a plain 502.
         """
 
     def activity(self, session_id: str, kind: Activity) -> None:
@@ -102,4 +102,4 @@ class Door(Protocol):
         """Take note that marimo has answered a save with success: the notebook's file is new."""
 
     def upstream_lost(self, session_id: str) -> None:
-        """Take note that a session's socket refuses connections, or that it broke off in the middle of an answer."""
+        """Take note that a session's socket refuses connections, or that it broke off amid an answer."""

@@ -1,0 +1,182 @@
+"""Decides about one request head: the hub's own application, a refusal, or passage to a session."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from mograder.hub.gateway import surface
+from mograder.hub.gateway.answers import refuse
+from mograder.hub.gateway.headers import Pairs, security_fields, to_browser, to_session
+from mograder.hub.gateway.model import Activity, Door, Headers, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.names import encode_path
+from mograder.hub.gateway.options import Options
+from mograder.hub.gateway.routing import Place, Router
+
+_HOST = re.compile(rb"[A-Za-z0-9.\-_]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_READING = frozenset(("GET", "HEAD", "OPTIONS"))
+_NEVER = frozenset(("CONNECT", "TRACE"))
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """An admitted request: where it goes, and what must be known to carry the answer back."""
+
+    head: RequestHead
+    route: Route
+    target: Target
+    prefix: bytes
+    url: bytes
+    host: bytes
+    origin: str
+    activity: Activity
+    is_save: bool
+
+
+class Admission:
+    """Applies the rules that hold for every session, and asks the hub's door about this one."""
+
+    def __init__(self, door: Door, options: Options) -> None:
+        self.door = door
+        self.options = options
+        self.router = Router(options.legal_name, options.root)
+        # Refuses a bad list at start instead of at the first notebook.
+        security_fields("http://x", "/", options.assets_path, options.extra_sources, options.shared_origin)
+
+    def decide(self, place: Place, head: RequestHead) -> Passage | Refusal:
+        """Return passage to the session at ``place``, or why not."""
+        host, scheme = self._seen_as(head)
+        if not _HOST.fullmatch(host):
+            return refuse(400, "The Host header makes no sense.")
+        origin = f"{scheme}://{host.decode('ascii')}"
+        refusal = _method_refused(head) or _foreign(head, origin)
+        if refusal is not None:
+            return refusal
+        seen = RequestHead(head.method, head.target, head.headers, head.client, scheme, head.is_websocket)
+        target = self.door.admit(place.route, seen)
+        if isinstance(target, Refusal):
+            return target
+        return self._on_the_surface(place, target, seen, host, origin)
+
+    def _on_the_surface(
+        self, place: Place, target: Target, head: RequestHead, host: bytes, origin: str
+    ) -> Passage | Refusal:
+        path, _, query = place.rest.partition(b"?")
+        if not surface.may_pass(
+            head.method, path, websocket=head.is_websocket, file_browser=self.options.file_browser
+        ):
+            return _closed("This part of marimo is closed on the hub.")
+        if not surface.names_only(query, target.notebook):
+            return _closed(f"This session is for {target.notebook.rpartition('/')[2]} alone.")
+        prefix = encode_path(target.prefix)
+        return Passage(
+            head,
+            place.route,
+            target,
+            prefix,
+            prefix + place.rest,
+            host,
+            origin,
+            _meaning(head.method, path),
+            head.method == "POST" and path == surface.SAVE,
+        )
+
+    def unreachable(self, passage: Passage) -> Refusal:
+        """Tell the hub that a session does not answer, and return what the browser is told."""
+        self.door.upstream_lost(passage.target.session_id)
+        again = self.door.admit(passage.route, passage.head)
+        return again if isinstance(again, Refusal) else refuse(502, "The session does not answer.")
+
+    def request_fields(self, passage: Passage) -> Pairs:
+        """Return the fields that the session sees, without framing."""
+        return to_session(
+            passage.head.headers,
+            host=passage.host,
+            scheme=passage.origin.partition(":")[0].encode("ascii"),
+            prefix=passage.prefix,
+            cookie_names=self.options.cookie_names,
+        )
+
+    def answer_fields(self, passage: Passage, headers: Headers) -> Pairs:
+        """Return the fields that the browser sees, without framing.
+
+        Raises:
+            Malformed: the answer must not reach the browser.
+        """
+        options = self.options
+        return to_browser(
+            headers,
+            url=passage.origin + passage.url.decode("latin-1"),
+            prefix=passage.prefix,
+            cookie_names=options.cookie_names,
+            security=security_fields(
+                passage.origin,
+                passage.prefix.decode("ascii"),
+                options.assets_path,
+                options.extra_sources,
+                options.shared_origin,
+            ),
+        )
+
+    def _seen_as(self, head: RequestHead) -> tuple[bytes, str]:
+        """Return host and scheme as the browser sees them."""
+        if self.options.public_origin is not None:
+            scheme, _, host = self.options.public_origin.partition("://")
+            return host.encode(), scheme
+        named, scheme = head.header(b"host"), head.scheme
+        if self.options.trusted_proxy(head.client):
+            named = _last(head.header(b"x-forwarded-host")) or named
+            forwarded = _last(head.header(b"x-forwarded-proto")).lower()
+            scheme = forwarded.decode() if forwarded in {b"http", b"https"} else scheme
+        return (b"localhost" if named is None else named.lower()), scheme  # HTTP/1.0 names no host
+
+
+def _last(value: bytes | None) -> bytes:
+    """Return the last element of a list header: the one that the nearest proxy wrote."""
+    return (value or b"").rpartition(b",")[2].strip()
+
+
+def _method_refused(head: RequestHead) -> Refusal | None:
+    return refuse(405) if head.method in _NEVER else None
+
+
+def _foreign(head: RequestHead, origin: str) -> Refusal | None:
+    """Refuse what another site made a browser ask.
+
+    Scripts of other sites can not forge Origin or Sec-Fetch-Site, nor add an Authorization header. A page on https
+    may sit before us even if we were not told about its proxy, hence both schemes when ours is http.
+    """
+    site = head.header(b"sec-fetch-site")
+    if site is not None and site not in (b"same-origin", b"none") and not _is_visit(head):
+        return refuse(403, "This can only be asked for by the notebook's own page.")
+    if not head.is_websocket and (head.method in _READING or _bearer(head)):
+        return None
+    claimed = (head.header(b"origin") or b"").decode("latin-1").lower()
+    if claimed == origin or (origin.startswith("http:") and claimed == "https:" + origin[5:]):
+        return None
+    return refuse(403, f"The Origin of this request is not {origin}.")
+
+
+def _is_visit(head: RequestHead) -> bool:
+    """Tell whether a browser's window goes to this address: a link from elsewhere may lead here."""
+    return (
+        head.method == "GET"
+        and not head.is_websocket
+        and head.header(b"sec-fetch-mode") == b"navigate"
+        and head.header(b"sec-fetch-dest") == b"document"
+    )
+
+
+def _bearer(head: RequestHead) -> bool:
+    return (head.header(b"authorization") or b"")[:7].lower() == b"bearer "
+
+
+def _closed(why: str) -> Refusal:
+    body = json.dumps({"detail": why}).encode()
+    return Refusal(403, body, ((b"content-type", b"application/json"),))
+
+
+def _meaning(method: str, path: bytes) -> Activity:
+    """Tell a person's doing from a page's: marimo polls by GET, and reads its files by GET."""
+    return "heartbeat" if method in _READING and path else "input"

@@ -1,0 +1,289 @@
+"""A WebSocket between browser and session: after a checked handshake, bytes are piped both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from enum import Enum
+from typing import Any, cast
+
+from mograder.errors import Malformed
+from mograder.hub.gateway import answers, handshake, wire
+from mograder.hub.gateway.admission import Passage
+from mograder.hub.gateway.answers import refuse
+from mograder.hub.gateway.core import Gateway
+from mograder.hub.gateway.frames import FrameTrail
+from mograder.hub.gateway.model import Activity, Refusal
+from mograder.hub.gateway.transports import close_soon, set_reading
+
+_COME_BACK = b"\x88\x02" + (1012).to_bytes(2, "big")  # a close frame: "service restart"
+_LARGEST_HEAD = 16 * 1024
+_UPGRADE = ((b"connection", b"Upgrade"), (b"upgrade", b"websocket"))
+_DEAD_PEER = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4), ("TCP_USER_TIMEOUT", 90_000))
+
+
+class Stage(Enum):
+    """How far a WebSocket is."""
+
+    ASKED = "waits for the session's answer"
+    OPEN = "bytes are piped"
+    OVER = "ended"
+
+
+class End(asyncio.Protocol):
+    """One end of the pipe: writes what it receives to the other, and passes back-pressure and endings on."""
+
+    __slots__ = ("ended", "splice", "trail", "transport")
+
+    def __init__(self, splice: Splice) -> None:
+        self.splice = splice
+        self.trail = FrameTrail()
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # set by `connected`
+        self.ended = False  # has said that nothing more will come
+
+    def connected(self, transport: asyncio.Transport) -> None:
+        """Take the transport."""
+        self.transport = transport
+        transport.set_write_buffer_limits(self.splice.gateway.limits.buffer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.splice.lost(self)
+
+    def eof_received(self) -> bool:
+        return self.splice.end_of(self)
+
+    def pause_writing(self) -> None:
+        self.splice.pause(self)
+
+    def resume_writing(self) -> None:
+        self.splice.resume(self)
+
+
+class BrowserEnd(End):
+    """The browser's end."""
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        splice = self.splice
+        splice.report("input" if self.trail.advance(data) else "heartbeat")
+        splice.session.transport.write(data)
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when it stops."""
+        self.splice.go_away()
+
+
+class SessionEnd(End):
+    """The session's end."""
+
+    __slots__ = ("head",)
+
+    def __init__(self, splice: Splice) -> None:
+        super().__init__(splice)
+        self.head: bytes | None = b""  # of the answer to the handshake, until it is complete
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.connected(cast(asyncio.Transport, transport))
+
+    def data_received(self, data: bytes) -> None:
+        splice = self.splice
+        if self.head is not None:
+            self.head += data
+            splice.handshake_goes_on(self.head)
+        elif splice.leaving:
+            splice.leave(data)
+        else:
+            if self.trail.advance(data):
+                splice.report("output")
+            splice.browser.transport.write(data)
+
+
+class Splice:
+    """Both ends of one WebSocket. ``connections`` is uvicorn's set of what it waits for when it stops."""
+
+    def __init__(
+        self, gateway: Gateway, passage: Passage, transport: asyncio.Transport, connections: set[Any]
+    ) -> None:
+        self.gateway = gateway
+        self.passage = passage
+        self.leaving = False
+        self.browser = BrowserEnd(self)
+        self.session = SessionEnd(self)
+        self._connections = connections
+        self._early = b""
+        self._stage = Stage.ASKED
+        self._since = gateway.now()  # the handshake began, or the browser stopped reading
+        self._unread = False
+        self._deadline: float | None = None
+        self.browser.connected(transport)
+
+    # The handshake.
+
+    def begin(self, early: bytes) -> None:
+        """Take the connection over; ``early`` is what the browser sent behind its handshake."""
+        head, transport = self.passage.head, self.browser.transport
+        transport.set_protocol(self.browser)
+        set_reading(transport, False)
+        refusal = handshake.refused_request(head.method, head.headers)
+        if refusal is None and not self.gateway.pool.enter(self.passage.target.session_id):
+            refusal = refuse(503, "This session has too many connections at once.")
+        if refusal is not None:
+            self._stage = Stage.OVER
+            self._say(answers.raw(refusal, close=True))
+            return
+        self._early = early
+        self._connections.add(self.browser)
+        self.gateway.watch(self)
+        _notice_dead_peers(transport)
+        self.gateway.spawn(self._dial())
+
+    async def _dial(self) -> None:
+        gateway, passage = self.gateway, self.passage
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(gateway.limits.connect_seconds):
+                await loop.create_unix_connection(lambda: self.session, passage.target.socket_path)
+        except (OSError, TimeoutError):
+            if self._stage is not Stage.OVER:
+                self._refuse(gateway.admission.unreachable(passage))
+            return
+        if self._stage is Stage.OVER:
+            self.session.transport.abort()
+            return
+        fields = [*gateway.admission.request_fields(passage), *_UPGRADE]
+        self.session.transport.write(wire.request_head("GET", passage.url, fields))
+
+    def handshake_goes_on(self, received: bytes) -> None:
+        """Look at what the session has answered so far."""
+        head, blank, rest = received.partition(b"\r\n\r\n")
+        if not blank:
+            if len(received) > _LARGEST_HEAD:
+                self._refuse(refuse(502, "The session's answer is too large."))
+            return
+        try:
+            answer = handshake.parse_answer(head)
+            if handshake.is_granted(answer, self.passage.head.header(b"sec-websocket-key") or b""):
+                self._grant(answer, rest)
+                return
+            refusal = refuse(answer.status if 400 <= answer.status < 600 else 502)
+        except Malformed as error:
+            refusal = refuse(502, error.message)
+        self._refuse(refusal)
+
+    def _grant(self, answer: handshake.Answer, rest: bytes) -> None:
+        fields = [*self.gateway.admission.answer_fields(self.passage, answer.headers), *_UPGRADE]
+        self._stage = Stage.OPEN
+        self.session.head = None
+        self.gateway.door.activity(self.passage.target.session_id, "opened")
+        self.browser.transport.write(wire.answer_head(101, fields))
+        if rest:
+            self.session.data_received(rest)
+        if self._early:
+            self.browser.data_received(self._early)
+            self._early = b""
+        set_reading(self.browser.transport, True)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._say(answers.raw(refusal, close=True))
+        self._end()
+
+    def _say(self, last: bytes) -> None:
+        """Write the last bytes that the browser gets."""
+        transport = self.browser.transport
+        if not transport.is_closing():
+            transport.write(last)
+            close_soon(transport, self.gateway.limits.linger_seconds)
+
+    # The pipe.
+
+    def report(self, kind: Activity) -> None:
+        """Tell the hub what the session was seen doing."""
+        self.gateway.report(self.passage.target.session_id, kind, self.gateway.now())
+
+    def pause(self, end: End) -> None:
+        """Stop reading the other end of one that takes no more."""
+        if end is self.browser:
+            self._unread, self._since = True, self.gateway.now()
+        if self._stage is Stage.OPEN:
+            set_reading(self._other(end).transport, False)
+
+    def resume(self, end: End) -> None:
+        """Read the other end again."""
+        if end is self.browser:
+            self._unread = False
+        if self._stage is Stage.OPEN:
+            set_reading(self._other(end).transport, True)
+
+    def end_of(self, end: End) -> bool:
+        """Pass on that one end will send nothing more; return whether it can still be written to."""
+        other = self._other(end)
+        if self._stage is not Stage.OPEN or other.ended or not other.transport.can_write_eof():
+            return False
+        end.ended = True
+        if not other.transport.is_closing():
+            other.transport.write_eof()
+        self._deadline = self.gateway.now() + self.gateway.limits.linger_seconds
+        return True
+
+    def lost(self, end: End) -> None:
+        """End the other end, too, once it has what was sent."""
+        if self._stage is Stage.ASKED and end is self.session:
+            self._refuse(self.gateway.admission.unreachable(self.passage))
+        else:
+            self._end()
+
+    def go_away(self) -> None:
+        """Tell the browser to come back later, behind a whole frame."""
+        if self._stage is Stage.ASKED:
+            self._refuse(refuse(503, "The hub is restarting."))
+        elif self.session.trail.between_frames:
+            self._say(_COME_BACK)
+            self._end()
+        else:
+            self.leaving = True
+            self._deadline = self.gateway.now() + self.gateway.limits.linger_seconds
+
+    def leave(self, data: bytes) -> None:
+        """Pass on the rest of the frame on the wire, then go away."""
+        taken = self.session.trail.rest_of_frame(data)
+        self.browser.transport.write(data[:taken])
+        if self.session.trail.between_frames:
+            self.go_away()
+
+    def sweep(self, now: float) -> None:
+        """See `Mortal.sweep`."""
+        limits, still = self.gateway.limits, now - self._since
+        if self._stage is Stage.ASKED and still > limits.head_seconds:
+            self._refuse(refuse(504, "The session did not open the WebSocket in time."))
+        elif (self._unread and still > limits.stalled_seconds) or now > (self._deadline or now):
+            self.browser.transport.abort()
+            self._end()
+
+    def _other(self, end: End) -> End:
+        return self.session if end is self.browser else self.browser
+
+    def _end(self) -> None:
+        if self._stage is Stage.OVER:
+            return
+        was_open, self._stage = self._stage is Stage.OPEN, Stage.OVER
+        session_id = self.passage.target.session_id
+        self._connections.discard(self.browser)
+        self.gateway.unwatch(self)
+        self.gateway.pool.leave(session_id)
+        for end in (self.browser, self.session):
+            if end.transport is not None and not end.transport.is_closing():
+                close_soon(end.transport, self.gateway.limits.linger_seconds)
+        if was_open:
+            self.gateway.door.activity(session_id, "closed")
+
+
+def _notice_dead_peers(transport: asyncio.Transport) -> None:
+    """Have the kernel end a TCP connection whose other side has vanished, within about a minute and a half."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _DEAD_PEER:
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,0 +1,145 @@
+"""A small hub for the tests: a door, an application, and the gateway between browser and sessions.
+
+``python -m tests.gateway.hub_server VARIANT DIRECTORY [SECONDS]`` with VARIANT "protocol" or "asgi" serves on a free
+port of loopback, and prints the port. The cookie ``hub`` names who asks. SECONDS shortens every time-out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.options import Limits, Options
+
+COOKIE = b"hub"
+Message = MutableMapping[str, Any]
+
+
+class TestDoor:
+    """Admits owners and "prof" to the sessions in ``directory``, and remembers what it is told."""
+
+    __test__ = False
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.events: list[list[str]] = []
+
+    def admit(self, route: Route, head: RequestHead) -> Target | Refusal:
+        who = viewer(head.headers)
+        if who is None:
+            return Refusal(303, b"", ((b"location", b"/login"),)) if not head.is_websocket else Refusal(401)
+        if who not in (route.user, "prof"):
+            return Refusal(403, b"Not yours.")
+        name = {"t1": "http", "w1": "ws", "dead": "dead"}.get(route.item)
+        if name is None:
+            return Refusal(404, b"<p>start page</p>", ((b"content-type", b"text/html"),))
+        prefix = f"/{route.kind}/user/{route.user}/{route.item}/"
+        return Target(str(self.directory / f"{name}.sock"), prefix, f"{route.user}-{route.item}", f"/w/{route.item}.py")
+
+    def activity(self, session_id: str, kind: Activity) -> None:
+        self.events.append(["activity", session_id, kind])
+
+    def saved(self, session_id: str) -> None:
+        self.events.append(["saved", session_id])
+
+    def upstream_lost(self, session_id: str) -> None:
+        self.events.append(["lost", session_id])
+
+
+def viewer(headers: Any) -> str | None:
+    for name, value in headers:
+        if name == b"cookie":
+            for part in value.split(b";"):
+                key, _, content = part.strip().partition(b"=")
+                if key == COOKIE:
+                    return str(content.decode())
+    return None
+
+
+class HubApp:
+    """The hub's own application: who am I, what was reported, what headers came, an echoing WebSocket."""
+
+    def __init__(self, door: TestDoor) -> None:
+        self.door = door
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        if scope["type"] == "websocket":
+            await self.echo(receive, send)
+            return
+        while (await receive()).get("more_body"):
+            pass
+        if scope["path"] == "/hub/events":
+            body: Any = list(self.door.events)
+            self.door.events.clear()
+        elif scope["path"] == "/hub/headers":
+            body = [[k.decode("latin-1"), v.decode("latin-1")] for k, v in scope["headers"]]
+        else:
+            body = {"user": viewer(scope["headers"]), "path": scope["path"]}
+        data = json.dumps(body).encode()
+        fields = [(b"content-length", b"%d" % len(data)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else data})
+
+    async def echo(self, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message.get("text")})
+
+
+def options(seconds: float | None) -> Options:
+    if seconds is None:
+        return Options(limits=Limits(body=1 << 30))
+    return Options(
+        limits=Limits(
+            head_seconds=seconds,
+            connect_seconds=seconds,
+            answer_seconds=seconds,
+            stalled_seconds=seconds,
+            linger_seconds=seconds,
+            body=1 << 20,
+            connections_per_session=8,
+        )
+    )
+
+
+def settings(variant: str, door: TestDoor, chosen: Options) -> dict[str, Any]:
+    from mograder.hub.gateway.asgi import GatewayApp
+    from mograder.hub.gateway.protocol import protocol_class
+
+    app = HubApp(door)
+    if variant == "protocol":
+        return {"app": app, "http": protocol_class(door, chosen)}
+    return {"app": GatewayApp(app, door, chosen), "http": "httptools"}
+
+
+def main(variant: str, directory: Path, seconds: float | None) -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    config = uvicorn.Config(
+        **settings(variant, TestDoor(directory), options(seconds)),
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="info" if variant == "asgi" else "warning",
+        timeout_graceful_shutdown=5,
+    )
+    print(listener.getsockname()[1], flush=True)
+    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None)
