@@ -19,7 +19,8 @@ from mograder.errors import EnvironmentFailed
 #: What must be importable before an environment counts as one.
 _CHECK = "import marimo, mograder.runtime"
 
-_CHECK_SECONDS = 120
+#: How long that may take.
+CHECK_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,11 @@ def run_check(command: list[str]) -> None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_CHECK_SECONDS,
+            timeout=CHECK_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise EnvironmentFailed(f"The new environment did not start within {_CHECK_SECONDS} s.") from error
+        raise EnvironmentFailed(f"The new environment did not start within {CHECK_SECONDS:.0f} s.") from error
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise EnvironmentFailed(f"The packages are installed but do not work together: {lines[-1]}")
@@ -73,7 +74,7 @@ def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver) -
     python = str(root / "bin" / "python")
     total = len(lock.packages)
     on_step(Step(f"Preparing {total} packages", 0.02))
-    progress = _Progress(total, on_step)
+    progress = Progress(on_step)
     try:
         uv.run(["venv", "--relocatable", "--python", base_interpreter(), str(root)])
         written = root / "lock.txt"
@@ -124,19 +125,20 @@ def make_writable(root: Path) -> None:
                 path.chmod(0o700)
 
 
-class _Progress:
+class Progress:
     """uv's talk as steps: each package that was downloaded moves the bar."""
 
     _DOWNLOAD = re.compile(r"^Downloading (\S+) \((.+)\)$")
     _DOWNLOADED = re.compile(r"^ +Downloaded (\S+)$")
 
-    def __init__(self, total: int, on_step: StepObserver) -> None:
-        self._total = total
+    def __init__(self, on_step: StepObserver) -> None:
         self._on_step = on_step
         self._coming = 0
         self._there = 0
+        self._fraction = 0.05
 
     def line(self, text: str) -> None:
+        """Take one line of what uv said; lines that mean nothing to a person are passed over."""
         if match := self._DOWNLOAD.match(text):
             self._coming += 1
             self._say(f"Downloading {match[1]} ({match[2]})")
@@ -147,7 +149,9 @@ class _Progress:
             self._on_step(Step("Installing", 0.6))
 
     def _say(self, text: str) -> None:
-        self._on_step(Step(text, 0.05 + 0.5 * self._there / max(self._coming, 1)))
+        # New downloads are announced while others end: the bar must not go back.
+        self._fraction = max(self._fraction, 0.05 + 0.5 * self._there / max(self._coming, 1))
+        self._on_step(Step(text, self._fraction))
 
 
 def _compile(python: str, directory: Path) -> None:

@@ -113,7 +113,6 @@ class Environments:
         say = on_step or (lambda _: None)
         key = environment_id(lock)
         try:
-            self._make_root()
             with self._locked(key, say):
                 return self.find(lock) or self._build(key, lock, say)
         except OSError as error:
@@ -180,6 +179,7 @@ class Environments:
     @contextlib.contextmanager
     def _locked(self, key: str, say: StepObserver | None) -> Iterator[None]:
         """Hold the lock of ``key`` (the kernel frees it when its holder dies); without ``say``, or raise."""
+        self._make_root()
         descriptor = os.open(self._locks() / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:

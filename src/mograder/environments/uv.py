@@ -85,7 +85,7 @@ class Uv:
         with subprocess.Popen(
             command,
             cwd=self.directory,
-            env=_environment(),
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.PIPE,
@@ -117,7 +117,8 @@ class Uv:
         return ["--cache-dir", str(self.cache_dir)] if self.cache_dir else []
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
+    """The hub's environment for uv: the operator's index, proxy and certificate settings, and no secret."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_FOR_UV)}
     # A Python that appears from nowhere would be another one than the hub's, downloaded without being asked.
     return {**kept, "UV_PYTHON_DOWNLOADS": "never"}
