@@ -6,6 +6,7 @@
     ├── Malformed          422    a request or a file that makes no sense
     │   ├── NotANotebook   400    the upload is not a marimo notebook
     │   ├── UnsafeNotebook 400    the safety scan found something
+    │   ├── NotALecture    400    an assignment was asked to run as a lecture
     │   └── MarkerError           solution or test markers that do not pair up
     ├── NotSignedIn        401
     ├── Forbidden          403
@@ -71,6 +72,12 @@ class UnsafeNotebook(Malformed):
     def __init__(self, message: str, *, findings: list[str] | None = None, tip: str | None = None) -> None:
         super().__init__(message, tip=tip)
         self.findings = findings or []
+
+
+class NotALecture(Malformed):
+    """An assignment was asked to run as a lecture."""
+
+    status = 400
 
 
 class MarkerError(Malformed):

@@ -87,6 +87,10 @@ class Workspaces:
             return FileStatus.EXPORTED
         return FileStatus.UPLOADED if current == base else FileStatus.MODIFIED
 
+    def exported_before(self, user: str, item: str) -> bool:
+        """Whether some version of the copy was exported since it was downloaded or uploaded."""
+        return self._copies.get_copy(user, item)[1] is not None
+
     def notebook(self, user: str, item: str) -> bytes:
         """The student's notebook. Raises NotFound, TooLarge or UnsafeFile."""
         with self.open(user, item) as directory:

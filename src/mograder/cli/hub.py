@@ -1,0 +1,106 @@
+"""``mograder hub``: the server and its utilities."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import webbrowser
+from pathlib import Path
+
+import click
+
+from mograder.course import Course, user_name
+from mograder.errors import MograderError
+from mograder.hub.identity import tokens
+from mograder.hub.identity.model import Role
+from mograder.hub.server import serve
+from mograder.hub.settings import Options, combine
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-C",
+    "--course-dir",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    show_default=".",
+    help="Course directory.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8080]")
+@click.option("--host", help="Address to listen on.  [default: 0.0.0.0]")
+@click.option("--notebooks-dir", help="Students' notebooks.  [default: hub-notebooks]")
+@click.option(
+    "--session-ttl",
+    type=click.IntRange(1),
+    help="Idle seconds before a session is stopped.  [default: 3600]",
+)
+@click.option(
+    "--trusted-header", help="Header in which the login proxy names the person.  [default: X-Remote-User]"
+)
+@click.option("--dev", is_flag=True, help="No login: every visitor gets a guest identity.")
+@click.option("--headless", is_flag=True, help="Do not open a browser.")
+@click.pass_context
+def command(
+    context: click.Context,
+    course_dir: Path,
+    port: int | None,
+    host: str | None,
+    notebooks_dir: str | None,
+    session_ttl: int | None,
+    trusted_header: str | None,
+    dev: bool,
+    headless: bool,
+) -> None:
+    """Serve a course; the sub-commands are its utilities.
+
+    \b
+    Example:  MOGRADER_HUB_SECRET=… mograder hub -C my-course --port 8080
+    """
+    context.obj = course_dir
+    if context.invoked_subcommand is None:
+        options = Options(host, port, notebooks_dir, session_ttl, trusted_header, dev, headless)
+        run(course_dir, options)
+
+
+def run(course_dir: Path, options: Options) -> None:
+    """Serve a course until it is told to stop, saying on standard error where it is."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    secret = os.environ.pop("MOGRADER_HUB_SECRET", "")  # nothing that the hub starts may inherit it
+    if not options.dev:
+        tokens.check_secret(secret)
+    settings = combine(Course.load(course_dir), options, secret)
+
+    def ready(url: str) -> None:
+        click.echo(f"{settings.course.title} is open at {url}  (Ctrl-C stops it)", err=True)
+        if settings.dev and not settings.headless:
+            webbrowser.open(url)
+
+    serve(settings, ready)
+
+
+@command.command("generate-token")
+@click.argument("username")
+@click.option(
+    "--role", type=click.Choice([role.value for role in Role]), default="student", show_default=True
+)
+@click.option("--expires", default="90d", show_default=True, help="How long it is good for: 45m, 12h, 90d.")
+def generate_token(username: str, role: str, expires: str) -> None:
+    """Print a bearer token for USERNAME, alone on standard output.
+
+    \b
+    Example:  mograder hub generate-token ada --role instructor
+    """
+    secret = tokens.check_secret(os.environ.get("MOGRADER_HUB_SECRET", ""))
+    click.echo(tokens.make(secret, user_name(username), Role(role), _seconds(expires)))
+
+
+def _seconds(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    if match is None or int(match[1]) == 0:
+        raise MograderError(f'"{text}" is no length of time.', tip="write 45m, 12h or 90d.")
+    return int(match[1]) * _UNITS[match[2]]

@@ -1,0 +1,293 @@
+"""The JSON routes: parse, ask the policy, call one domain method, shape the answer."""
+
+from __future__ import annotations
+
+import mimetypes
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi.responses import Response, StreamingResponse
+
+from mograder.errors import TooLarge
+from mograder.hub.api import schema
+from mograder.hub.api.access import Work, requires
+from mograder.hub.api.events import stream
+from mograder.hub.api.respond import attachment, done
+from mograder.hub.coursework import Coursework, ItemState
+from mograder.hub.history import Version
+from mograder.hub.identity.model import Identity
+from mograder.hub.identity.policy import Action
+from mograder.sessions.model import Session, SessionKey
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": schema.Problem, "description": words}
+    for status, words in {
+        400: "Refused, nothing was changed",
+        401: "Nobody is signed in",
+        403: "Not allowed",
+        404: "There is no such thing",
+        409: "Not possible in this state",
+        413: "Too large",
+        422: "Malformed",
+        500: "The hub or the notebook failed",
+        503: "Not now; see Retry-After",
+    }.items()
+}
+router = APIRouter(responses=_ERRORS)
+
+
+@router.get("/assignments", response_model=list[schema.Item])
+async def assignments(who: Identity = requires(Action.USE_HUB), work: Coursework = Work) -> Any:
+    """Every published item, with the caller's own state of it."""
+    return [_item(state) for state in await work.items(who.user)]
+
+
+@router.get("/sessions", response_model=list[schema.SessionInfo])
+async def sessions(who: Identity = requires(Action.USE_HUB), work: Coursework = Work) -> Any:
+    """The caller's running sessions; an instructor sees everybody's."""
+    mine = work.sessions.all() if who.is_instructor else work.sessions.of(who.user)
+    return [_session(session) for session in mine]
+
+
+@router.get("/status/{user}/{assignment}", response_model=schema.ItemStatus)
+async def status(
+    user: str, assignment: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
+) -> Any:
+    """How a copy stands."""
+    state = await work.item(user, assignment)
+    return schema.ItemStatus.model_validate(_item(state).model_dump())
+
+
+@router.post("/start-edit-deep/{assignment}", response_model=schema.Started)
+async def start_edit_deep(
+    request: Request, assignment: str, who: Identity = requires(Action.USE_HUB), work: Coursework = Work
+) -> Response:
+    """Open the caller's editor; a copy of the release is made if there is none."""
+    session = await work.open_editor(who.user, assignment, copy=True)
+    return done(request, schema.Started(url=session.url), said="started", to=session.url)
+
+
+@router.post("/start-edit/{user}/{assignment}", response_model=schema.Started)
+async def start_edit(
+    request: Request,
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.CONTROL_SESSION),
+    work: Coursework = Work,
+) -> Response:
+    """Open the editor of a copy that exists."""
+    session = await work.open_editor(user, assignment, copy=False)
+    return done(request, schema.Started(url=session.url), said="started", to=session.url)
+
+
+@router.post("/stop-edit/{user}/{assignment}", response_model=schema.Stopped)
+async def stop_edit(
+    request: Request,
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.CONTROL_SESSION),
+    work: Coursework = Work,
+) -> Response:
+    """Close an editor."""
+    terminated = await work.stop("edit", user, assignment)
+    return done(request, schema.Stopped(terminated=terminated), said="stopped", item=assignment)
+
+
+@router.post("/start-run/{lecture}", response_model=schema.Started)
+async def start_run(
+    request: Request, lecture: str, who: Identity = requires(Action.USE_HUB), work: Coursework = Work
+) -> Response:
+    """Open a lecture for the caller."""
+    session = await work.open_lecture(who.user, lecture)
+    return done(request, schema.Started(url=session.url), said="started", to=session.url)
+
+
+@router.post("/stop-run/{user}/{lecture}", response_model=schema.Stopped)
+async def stop_run(
+    request: Request,
+    user: str,
+    lecture: str,
+    who: Identity = requires(Action.CONTROL_SESSION),
+    work: Coursework = Work,
+) -> Response:
+    """Close a lecture."""
+    terminated = await work.stop("run", user, lecture)
+    return done(request, schema.Stopped(terminated=terminated), said="stopped", item=lecture)
+
+
+@router.post("/download-release/{user}/{assignment}", response_model=schema.Replaced)
+async def download_release(
+    request: Request,
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.CHANGE_WORK),
+    work: Coursework = Work,
+) -> Response:
+    """Put the release into the workspace; a copy that is there is archived first."""
+    kept = await work.download(user, assignment)
+    return done(request, await _replaced(work, user, assignment, kept), said="downloaded", item=assignment)
+
+
+@router.post("/reset/{user}/{assignment}", response_model=schema.Replaced)
+async def reset(
+    request: Request,
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.CHANGE_WORK),
+    work: Coursework = Work,
+) -> Response:
+    """Archive the copy and bring the release back."""
+    kept = await work.reset(user, assignment)
+    return done(request, await _replaced(work, user, assignment, kept), said="reset", item=assignment)
+
+
+@router.post("/upload/{user}/{assignment}", response_model=schema.Replaced)
+async def upload(
+    request: Request,
+    user: str,
+    assignment: str,
+    file: Annotated[UploadFile, File()],
+    who: Identity = requires(Action.CHANGE_WORK),
+    work: Coursework = Work,
+) -> Response:
+    """Replace the notebook by an upload, after a look at it; the old one is archived."""
+    limit: int = request.app.state.max_upload
+    data = await file.read(limit + 1)
+    if len(data) > limit:
+        raise TooLarge(f"A notebook of over {limit >> 20} MB is not accepted; nothing was changed.")
+    kept = await work.upload(user, assignment, data)
+    return done(request, await _replaced(work, user, assignment, kept), said="uploaded", item=assignment)
+
+
+@router.get("/export/{user}/{assignment}", response_class=Response)
+async def export(
+    user: str, assignment: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
+) -> Response:
+    """The notebook as a file. What its owner takes away counts as exported."""
+    data = (
+        await work.export(user, assignment)
+        if who.user == user
+        else await work.read_notebook(user, assignment)
+    )
+    return attachment(data, f"{assignment}.py")
+
+
+@router.post("/mark-exported/{user}/{assignment}", response_model=schema.Ok)
+async def mark_exported(
+    request: Request,
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.CHANGE_WORK),
+    work: Coursework = Work,
+) -> Response:
+    """Note that the notebook as it is now was handed in."""
+    await work.export(user, assignment)
+    return done(request, schema.Ok(), said="exported", item=assignment)
+
+
+@router.post("/validate/{user}/{assignment}", response_model=schema.Validation)
+async def validate(
+    request: Request,
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.CHANGE_WORK),
+    work: Coursework = Work,
+) -> Response:
+    """Run the notebook to its end in a copy and say what its checks found."""
+    result = schema.Validation(**await work.validate(user, assignment))
+    return done(request, result, said="validated", to=f"results/{user}/{assignment}")
+
+
+@router.get("/validate-report/{user}/{assignment}", response_class=Response)
+async def validate_report(
+    user: str, assignment: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
+) -> Response:
+    """The page of the last validation: written by a student's code, so it gets no power over the hub."""
+    html = await work.report(user, assignment)
+    policy = "sandbox allow-scripts; default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'none'"
+    return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+
+@router.get("/versions/{user}/{assignment}", response_model=list[schema.VersionInfo])
+async def versions(
+    user: str, assignment: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
+) -> Any:
+    """Everything that was ever replaced, newest first."""
+    found = await work.versions(user, assignment)
+    return [
+        schema.VersionInfo(id=v.id, when=v.when.isoformat(), reason=v.reason, file=v.file, size=v.size)
+        for v in found
+    ]
+
+
+@router.get("/versions/{user}/{assignment}/{version}", response_class=Response)
+async def version(
+    user: str,
+    assignment: str,
+    version: str,
+    who: Identity = requires(Action.VIEW_WORK),
+    work: Coursework = Work,
+) -> Response:
+    """One kept version as a file."""
+    found, data = await work.version(user, assignment, version)
+    return attachment(data, found.file, "application/octet-stream")
+
+
+@router.post("/restore/{user}/{assignment}", response_model=schema.Replaced)
+async def restore(
+    request: Request,
+    user: str,
+    assignment: str,
+    version: Annotated[str, Form(max_length=400)],
+    who: Identity = requires(Action.CHANGE_WORK),
+    work: Coursework = Work,
+) -> Response:
+    """Bring a kept version back; what it replaces is kept too."""
+    kept = await work.restore(user, assignment, version)
+    return done(request, await _replaced(work, user, assignment, kept), said="restored", item=assignment)
+
+
+@router.get("/release/{name}/{filename}", response_class=Response)
+async def release_file(
+    name: str, filename: str, who: Identity = requires(Action.USE_HUB), work: Coursework = Work
+) -> Response:
+    """One file of a published item."""
+    data = await work.release_file(name, filename)
+    return attachment(data, filename, mimetypes.guess_type(filename)[0] or "application/octet-stream")
+
+
+@router.get("/events/{kind}/{user}/{item}", response_class=StreamingResponse)
+async def events(
+    kind: str, user: str, item: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
+) -> Response:
+    """The steps of a start as server-sent events: step, queued, ready, failed."""
+    key = SessionKey("run" if kind == "run" else "edit", user, item)
+    return StreamingResponse(
+        stream(work.sessions, key), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
+
+
+async def _replaced(work: Coursework, user: str, item: str, kept: Version | None) -> schema.Replaced:
+    state = await work.item(user, item)
+    return schema.Replaced(file_status=state.file_status or "n/a", archive=None if kept is None else kept.id)
+
+
+def _item(state: ItemState) -> schema.Item:
+    return schema.Item(
+        name=state.name,
+        type=state.type,
+        file_status=state.file_status or "n/a",
+        has_release=state.has_release,
+        session_active=state.session_active,
+    )
+
+
+def _session(session: Session) -> schema.SessionInfo:
+    return schema.SessionInfo(
+        username=session.key.user,
+        assignment=session.key.item,
+        url=session.url,
+        type="lecture" if session.key.kind == "run" else "assignment",
+        last_seen=datetime.fromtimestamp(session.last_seen, UTC).isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,88 @@
+"""The JSON that the hub answers with."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class Problem(BaseModel):
+    """Every error: one sentence."""
+
+    detail: str
+
+
+class Ok(BaseModel):
+    """It is done."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Started(Ok):
+    """A session is up; ``url`` is relative to the hub's root."""
+
+    url: str
+
+
+class Stopped(Ok):
+    """A session is down; ``terminated`` says whether there was one."""
+
+    terminated: bool
+
+
+class Replaced(Ok):
+    """A notebook was replaced; ``archive`` names what was kept of the old one, in the item's history."""
+
+    file_status: str
+    archive: str | None
+
+
+class ItemStatus(BaseModel):
+    """How one person's copy stands."""
+
+    file_status: str
+    session_active: bool
+    has_release: bool
+
+
+class Item(BaseModel):
+    """One published item as one person sees it."""
+
+    name: str
+    type: str
+    file_status: str
+    has_release: bool
+    session_active: bool
+
+
+class SessionInfo(BaseModel):
+    """One running session. ``last_seen`` is in ISO 8601, UTC."""
+
+    username: str
+    assignment: str
+    url: str
+    type: str
+    last_seen: str
+
+
+class Validation(BaseModel):
+    """What the checks of a notebook said."""
+
+    checks: list[dict[str, Any]]
+    cell_errors: Any
+    export_ok: bool
+    export_error: Any
+    html_available: bool
+    integrity_level: str
+    integrity_warnings: list[Any]
+
+
+class VersionInfo(BaseModel):
+    """One kept version of a file. ``when`` is in ISO 8601, UTC; ``size`` in bytes."""
+
+    id: str
+    when: str
+    reason: str
+    file: str
+    size: int

@@ -1,0 +1,183 @@
+"""Puts the parts of the hub together; nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from mograder import __version__
+from mograder.environments import Environments
+from mograder.hub import problems
+from mograder.hub.api import routes as api
+from mograder.hub.coursework import Coursework
+from mograder.hub.door import HubDoor
+from mograder.hub.history import History
+from mograder.hub.identity.gate import Gate, GateSettings
+from mograder.hub.identity.logins import Logins
+from mograder.hub.identity.roster import FILE_NAME as ROSTER_FILE
+from mograder.hub.identity.roster import Roster
+from mograder.hub.middleware import BodyLimit, CrossSite, Identification, SecurityHeaders
+from mograder.hub.packages import Packages
+from mograder.hub.pages import routes as pages
+from mograder.hub.releases import Releases
+from mograder.hub.settings import Settings
+from mograder.hub.store.database import open_database
+from mograder.hub.store.state import CopyTable, LoginTable, ResultTable, SessionTable
+from mograder.hub.workspaces import Workspaces
+from mograder.sessions.admission import Admission
+from mograder.sessions.launchers.base import Launcher
+from mograder.sessions.launchers.process import ProcessLauncher
+from mograder.sessions.manager import Sessions
+
+log = logging.getLogger("mograder.hub")
+
+SWEEP_SECONDS = 15.0
+"""How often idle sessions are looked for (or a quarter of ``session_ttl``, if that is less)."""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A hub that is put together: the application for uvicorn, and the parts that others hold on to."""
+
+    app: FastAPI
+    door: HubDoor
+    gate: Gate
+    sessions: Sessions
+    settings: Settings
+    engine: Engine
+
+
+def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
+    """The hub for ``settings``. Opens the database; starts nothing. Raises MograderError."""
+    state_dir = settings.state_dir
+    engine = open_database(state_dir / "hub.db")
+    logins = Logins(LoginTable(engine))
+    gate = Gate(_gate_settings(settings), logins, Roster(settings.course.root / ROSTER_FILE))
+    sessions = Sessions(
+        launcher or ProcessLauncher(),
+        SessionTable(engine),
+        state_dir / "sessions",
+        ttl=settings.hub.session_ttl,
+        admission=Admission(settings.hub.max_sessions),
+    )
+    app = FastAPI(
+        title="mograder hub",
+        version=__version__,
+        description="The contract between a course hub and the programs that use it.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lambda _: _lifespan(sessions, logins, settings, engine),
+    )
+    app.state.settings = settings
+    app.state.coursework = _coursework(settings, engine, sessions)
+    app.state.max_upload = settings.hub.max_upload_mb << 20
+    app.state.notice = notice(settings)
+    app.state.due_dates = due_dates(settings)
+    app.include_router(api.router)
+    app.include_router(pages.router)
+    problems.install(app)
+    _wrap(app, settings, gate)
+    return Hub(app, HubDoor(gate, sessions), gate, sessions, settings, engine)
+
+
+def notice(settings: Settings) -> str | None:
+    """What every page says on top about how this hub runs."""
+    if settings.dev:
+        return "Development mode: anybody who opens this page is let in."
+    if settings.hub.sandbox == "off":
+        return "Notebooks run without isolation on this hub."
+    return None
+
+
+def due_dates(settings: Settings) -> dict[str, datetime]:
+    """When assignments are due, by name, as far as ``mograder.toml`` says."""
+    found = {}
+    for assignment in settings.course.config.assignments:
+        if (when := _aware(assignment.duedate)) is not None:
+            found[assignment.name] = when
+    return found
+
+
+def _aware(value: Any) -> datetime | None:
+    """TOML's dates and times, Moodle's seconds since the epoch, ISO 8601 text; what names no zone is local time."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(23, 59))
+    return value.astimezone() if isinstance(value, datetime) else None
+
+
+def _gate_settings(settings: Settings) -> GateSettings:
+    return GateSettings(
+        secret=settings.secret,
+        dev=settings.dev,
+        trusted_header=settings.hub.trusted_header,
+        trusted_proxies=settings.hub.trusted_proxies,
+        instructors=frozenset(settings.hub.instructors),
+    )
+
+
+def _coursework(settings: Settings, engine: Engine, sessions: Sessions) -> Coursework:
+    history = History(settings.state_dir / "history")
+    cache = Path(settings.hub.uv_cache_dir).expanduser() if settings.hub.uv_cache_dir else None
+    return Coursework(
+        Releases(settings.published_dir),
+        Workspaces(settings.notebooks_dir, history, CopyTable(engine)),
+        history,
+        sessions,
+        Packages(Environments(settings.state_dir / "environments", cache)),
+        ResultTable(engine),
+        state_dir=settings.state_dir,
+        validate_timeout=settings.hub.validate_timeout,
+    )
+
+
+def _wrap(app: FastAPI, settings: Settings, gate: Gate) -> None:
+    """The outermost is added last: headers, then identity, then the checks, then the routes."""
+    upload = (settings.hub.max_upload_mb << 20) + (1 << 20)
+    app.add_middleware(BodyLimit, limits={"upload": upload})
+    app.add_middleware(CrossSite)
+    app.add_middleware(Identification, gate=gate)
+    app.add_middleware(SecurityHeaders)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(
+    sessions: Sessions, logins: Logins, settings: Settings, engine: Engine
+) -> AsyncIterator[None]:
+    adopted = await sessions.adopt()
+    if adopted:
+        log.info("%d notebooks were open and go on", len(adopted))
+    sweeper = asyncio.create_task(_sweep(sessions, logins, settings.hub.session_ttl))
+    try:
+        yield
+    finally:
+        sweeper.cancel()
+        await asyncio.gather(sweeper, return_exceptions=True)
+        await sessions.close()
+        await asyncio.to_thread(logins.write_down)
+        engine.dispose()
+
+
+async def _sweep(sessions: Sessions, logins: Logins, ttl: float) -> None:
+    while True:
+        await asyncio.sleep(min(SWEEP_SECONDS, ttl / 4))
+        try:
+            await sessions.sweep()
+            await asyncio.to_thread(logins.write_down)
+        except Exception:
+            log.exception("looking for idle notebooks failed; it is tried again")

@@ -1,0 +1,329 @@
+"""What people do here: one method for each thing, called by the JSON routes and by the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mograder.errors import Conflict, MograderError, NotALecture, NotFound
+from mograder.hub import uploads
+from mograder.hub.history import History, Version, digest
+from mograder.hub.packages import Packages
+from mograder.hub.releases import ItemType, Release, Releases
+from mograder.hub.store.state import ResultTable, StoredResult
+from mograder.hub.workspaces import FileStatus, Workspaces, remove_scratch, scratch_copy
+from mograder.marimo_adapter.options import ServeSpec
+from mograder.sessions.manager import Sessions
+from mograder.sessions.model import LaunchPlan, Session, SessionKey
+from mograder.sessions.progress import Progress
+from mograder.validation import ProcessRunner, ValidationJob, validate
+
+
+@dataclass(frozen=True)
+class ItemState:
+    """How an item stands for one person. ``passed`` and ``total`` are of the last validation of this content."""
+
+    name: str
+    type: ItemType
+    file_status: FileStatus | None
+    has_release: bool
+    session_active: bool
+    passed: int | None = None
+    total: int | None = None
+    exported_before: bool = False
+
+
+class Coursework:
+    """The student's way through an item, from download to reset.
+
+    Changes of one copy are done one after the other: a second click waits for the first and sees its outcome.
+    """
+
+    def __init__(
+        self,
+        releases: Releases,
+        workspaces: Workspaces,
+        history: History,
+        sessions: Sessions,
+        packages: Packages,
+        results: ResultTable,
+        *,
+        state_dir: Path,
+        validate_timeout: float,
+    ) -> None:
+        self.releases = releases
+        self.workspaces = workspaces
+        self.history = history
+        self.sessions = sessions
+        self._packages = packages
+        self._results = results
+        self._state_dir = state_dir
+        self._validate_timeout = validate_timeout
+        self._changes: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
+        self._validating = asyncio.Semaphore(2)
+
+    # -- looking ------------------------------------------------------------------------------------------
+
+    async def items(self, user: str) -> list[ItemState]:
+        """Every published item, and every copy whose release is gone, as ``user`` sees them."""
+        return await asyncio.to_thread(self._items, user)
+
+    async def item(self, user: str, name: str) -> ItemState:
+        """One item as ``user`` sees it; it may be neither published nor copied."""
+        return await asyncio.to_thread(self._state, user, name, self.releases.find(name))
+
+    async def export(self, user: str, name: str) -> bytes:
+        """The notebook as it is now, noted as exported."""
+        return await asyncio.to_thread(self.workspaces.export, user, name)
+
+    async def read_notebook(self, user: str, name: str) -> bytes:
+        """The notebook as it is now, with no note taken."""
+        return await asyncio.to_thread(self.workspaces.notebook, user, name)
+
+    async def release_file(self, name: str, filename: str) -> bytes:
+        """One file of a published item. Raises NotFound."""
+        release = await asyncio.to_thread(self.releases.get, name)
+        return await asyncio.to_thread(release.read, filename)
+
+    async def current_digest(self, user: str, name: str) -> str:
+        """The SHA-256 of the notebook as it is now; empty if it can not be read."""
+        try:
+            return digest(await self.read_notebook(user, name))
+        except MograderError:
+            return ""
+
+    async def version(self, user: str, name: str, version: str) -> tuple[Version, bytes]:
+        """A kept version and its content. Raises NotFound."""
+        return await asyncio.to_thread(self.history.read, user, name, version)
+
+    async def versions(self, user: str, name: str) -> list[Version]:
+        """What was kept of an item, newest first."""
+        return await asyncio.to_thread(self.history.versions, user, name)
+
+    # -- sessions -----------------------------------------------------------------------------------------
+
+    async def open_editor(self, user: str, name: str, *, copy: bool) -> Session:
+        """A running editor for a copy, which is made first if there is none and ``copy`` says so.
+
+        Raises:
+            NotFound: no such item, or no copy. Conflict: it is a lecture. And what a start may raise.
+        """
+        key = SessionKey("edit", user, name)
+        return await self.sessions.start(key, await self._editor(key, copy))
+
+    async def open_lecture(self, user: str, name: str) -> Session:
+        """A running lecture, a process for each person.
+
+        Raises:
+            NotFound: no such item. Malformed (400): it is not a lecture. And what a start may raise.
+        """
+        key = SessionKey("run", user, name)
+        release = await asyncio.to_thread(self.releases.get, name)
+        if release.type is not ItemType.LECTURE:
+            raise NotALecture(f"{name} is an assignment, so it is edited, not run.", tip=f"open edit/{name}")
+
+        async def prepare(progress: Progress) -> LaunchPlan:
+            scratch = await asyncio.to_thread(scratch_copy, release, self._state_dir / "run")
+            try:
+                return await self._plan(key, release, scratch, progress, scratch)
+            except BaseException:
+                remove_scratch(scratch)
+                raise
+
+        return await self.sessions.start(key, prepare)
+
+    async def stop(self, kind: str, user: str, name: str) -> bool:
+        """End a session; whether there was one."""
+        return await self.sessions.stop(SessionKey("run" if kind == "run" else "edit", user, name))
+
+    # -- changes ------------------------------------------------------------------------------------------
+
+    async def download(self, user: str, name: str) -> Version | None:
+        """Put the release into the workspace; what was kept of the copy that was there."""
+        release = await asyncio.to_thread(self.releases.get, name)
+        async with self._changing(user, name):
+            return await asyncio.to_thread(self.workspaces.download, user, release)
+
+    async def reset(self, user: str, name: str) -> Version | None:
+        """Back to the release; what was kept of the copy."""
+        release = await asyncio.to_thread(self.releases.get, name)
+        async with self._changing(user, name):
+            return await asyncio.to_thread(self.workspaces.reset, user, release)
+
+    async def upload(self, user: str, name: str, data: bytes) -> Version | None:
+        """Replace the notebook by an upload, after a look at it; what was kept of the old one.
+
+        Raises:
+            NotFound: there is no such item. NotANotebook, UnsafeNotebook: nothing was replaced.
+        """
+        state = await self.item(user, name)
+        if not state.has_release and state.file_status is FileStatus.NOT_STARTED:
+            self.releases.get(name)
+        if state.type is ItemType.LECTURE:
+            raise Conflict(f"{name} is a lecture: there is nothing to upload.")
+        await uploads.inspect(data, f"{name}.py")
+        async with self._changing(user, name):
+            if state.has_release:
+                release = await asyncio.to_thread(self.releases.get, name)
+                await asyncio.to_thread(self.workspaces.ensure, user, release)
+            return await asyncio.to_thread(self.workspaces.upload, user, name, data)
+
+    async def restore(self, user: str, name: str, version: str) -> Version | None:
+        """Bring a kept version back; what was kept of the one that it replaces."""
+        async with self._changing(user, name):
+            return await asyncio.to_thread(self.workspaces.restore, user, name, version)
+
+    # -- checks -------------------------------------------------------------------------------------------
+
+    async def validate(self, user: str, name: str) -> dict[str, Any]:
+        """The checks of the notebook as it is now, as the contract's JSON. The same content is run once."""
+        data = await asyncio.to_thread(self.workspaces.notebook, user, name)
+        content = digest(data)
+        stored = await asyncio.to_thread(self._results.get, user, name)
+        if stored is not None and stored.digest == content:
+            return _loaded(stored)
+        running = (user, name, content)
+        if running not in self._validations:
+            task = asyncio.create_task(self._validate(user, name, data, content))
+            self._validations[running] = task
+            task.add_done_callback(lambda _: self._validations.pop(running, None))
+        return await asyncio.shield(self._validations[running])
+
+    async def report(self, user: str, name: str) -> bytes:
+        """The page that the last validation made. Raises NotFound."""
+        path = self._report_path(user, name)
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except FileNotFoundError:
+            raise NotFound(f"There is no report of {name} yet.", tip="press Validate.") from None
+
+    async def last_result(self, user: str, name: str) -> dict[str, Any] | None:
+        """What the last validation found, of whatever content; None if there was none."""
+        stored = await asyncio.to_thread(self._results.get, user, name)
+        return None if stored is None else _loaded(stored)
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def _items(self, user: str) -> list[ItemState]:
+        return [self._state(user, release.name, release) for release in self.releases.all()]
+
+    def _state(self, user: str, name: str, release: Release | None) -> ItemState:
+        type_ = ItemType.ASSIGNMENT if release is None else release.type
+        if type_ is ItemType.LECTURE:
+            active = self._active("run", user, name)
+            return ItemState(name, type_, None, True, active)
+        status = self.workspaces.status(user, name)
+        stored = self._results.get(user, name)
+        passed, total = (None, None) if stored is None else (stored.passed, stored.total)
+        return ItemState(
+            name,
+            type_,
+            status,
+            release is not None,
+            self._active("edit", user, name),
+            passed,
+            total,
+            self.workspaces.exported_before(user, name),
+        )
+
+    def _active(self, kind: str, user: str, name: str) -> bool:
+        session = self.sessions.get(SessionKey("run" if kind == "run" else "edit", user, name))
+        return session is not None and session.live
+
+    @asynccontextmanager
+    async def _changing(self, user: str, name: str) -> AsyncIterator[None]:
+        """One change at a time, with no editor open: it would write its own text over the change."""
+        async with self._changes[user, name]:
+            await self.sessions.stop(SessionKey("edit", user, name), "Its notebook was replaced.")
+            yield
+
+    async def _editor(self, key: SessionKey, copy: bool) -> Any:
+        release = await asyncio.to_thread(self.releases.find, key.item)
+        if release is not None and release.type is ItemType.LECTURE:
+            raise Conflict(f"{key.item} is a lecture, so it is run, not edited.", tip=f"open run/{key.item}")
+        there = await asyncio.to_thread(self.workspaces.exists, key.user, key.item)
+        if release is None:
+            release = await asyncio.to_thread(self.releases.get, key.item)
+        if not there and not copy:
+            raise NotFound(f"There is no copy of {key.item} for {key.user} yet.", tip="press Download.")
+
+        async def prepare(progress: Progress) -> LaunchPlan:
+            if not there:
+                progress.step("Copying the assignment for you")
+            async with self._changes[key.user, key.item]:
+                await asyncio.to_thread(self.workspaces.ensure, key.user, release)
+            return await self._plan(key, release, self.workspaces.path(key.user, key.item), progress, None)
+
+        return prepare
+
+    async def _plan(
+        self, key: SessionKey, release: Release, workspace: Path, progress: Progress, scratch: Path | None
+    ) -> LaunchPlan:
+        progress.step("Preparing the packages")
+        environment = await self._packages.ready(release, lambda step: progress.step(step.text))
+        serve = ServeSpec(
+            mode=key.kind,
+            notebook=release.notebook,
+            base_url=f"/{key.path}",
+            asset_url=f"/_marimo/{environment.marimo_version}",
+        )
+        return LaunchPlan(workspace, environment.python, serve, environment.id, scratch)
+
+    async def _validate(self, user: str, name: str, data: bytes, content: str) -> dict[str, Any]:
+        release = await asyncio.to_thread(self.releases.get, name)
+        environment = await self._packages.ready(release)
+        job = ValidationJob(
+            notebook=data,
+            name=name,
+            release=await asyncio.to_thread(release.read, release.notebook),
+            files=await asyncio.to_thread(self._beside, user, name),
+            python=environment.python,
+            timeout_s=self._validate_timeout,
+            asset_url=f"/_marimo/{environment.marimo_version}",
+        )
+        async with self._validating:
+            result = await asyncio.to_thread(validate, job, ProcessRunner())
+        await asyncio.to_thread(self._keep, user, name, content, result)
+        return result.to_json()
+
+    def _beside(self, user: str, name: str) -> dict[str, bytes]:
+        """The files beside the notebook, read safely; what is not plain or too large is left out."""
+        limit, total, found = 100 << 20, 0, {}
+        with self.workspaces.open(user, name) as directory:
+            for entry in self.workspaces.files(user, name):
+                if "/" in entry.path or entry.path == f"{name}.py" or total + entry.size > limit:
+                    continue
+                try:
+                    found[entry.path] = directory.read(entry.path, limit)
+                except MograderError:  # a trap, or gone since: the notebook will miss it and say so
+                    continue
+                total += len(found[entry.path])
+        return found
+
+    def _keep(self, user: str, name: str, content: str, result: Any) -> None:
+        path = self._report_path(user, name)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if result.html is not None:
+            temporary = path.with_suffix(".part")
+            temporary.write_bytes(result.html)
+            temporary.replace(path)
+        checks = result.checks
+        passed = sum(check.status == "success" for check in checks)
+        stored = StoredResult(content, time.time(), passed, len(checks), json.dumps(result.to_json()))
+        self._results.put(user, name, stored)
+
+    def _report_path(self, user: str, name: str) -> Path:
+        return self._state_dir / "reports" / user / f"{name}.html"
+
+
+def _loaded(stored: StoredResult) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(stored.result)
+    return result

@@ -1,0 +1,178 @@
+"""What holds for every answer of the hub's own: who asks, from where, how much, and under which headers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from mograder.hub.identity.gate import COOKIE, SECURE_COOKIE, Gate
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        b"frame-ancestors 'none'",
+    ),
+)
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_SMALL_BODY = 1 << 20
+
+
+class Identification:
+    """Decides who is asking (`Gate`), puts it into ``scope["state"]``, and sets or ends the cookie."""
+
+    def __init__(self, app: App, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = scope["headers"]
+        client = (scope.get("client") or ("", 0))[0]
+        if self._gate.is_trusted(client) and _header(headers, b"x-forwarded-proto") == b"https":
+            scope["scheme"] = "https"
+        answer = self._gate.identify(headers, client)
+        scope.setdefault("state", {})
+        scope["state"]["identity"] = answer.identity
+        scope["state"]["refusal"] = answer.reason
+        cookie = _set_cookie(answer.new_cookie, scope["scheme"])
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start" and cookie:
+                message["headers"] = [*message["headers"], (b"set-cookie", cookie)]
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+class CrossSite:
+    """Refuses what another site's page makes a browser send: every change needs a same-origin proof.
+
+    Browsers say where a request comes from (``Sec-Fetch-Site``, ``Origin``); what says neither is no browser.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and not same_origin(scope):
+            await refuse(send, 403, "This request came from another site, so it was not carried out.")
+            return
+        await self._app(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses bodies that are too large: by their announced length before a byte is read, else by counting."""
+
+    def __init__(self, app: App, limits: dict[str, int]) -> None:
+        self._app = app
+        self._limits = limits  # bytes by first path segment
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._limits.get(scope["path"].strip("/").split("/")[0], _SMALL_BODY)
+        announced = _header(scope["headers"], b"content-length")
+        if announced is not None and announced.isdigit() and int(announced) > limit:
+            await refuse(send, 413, _too_large(limit))
+            return
+        await self._app(scope, _counted(receive, limit), send)
+
+
+class SecurityHeaders:
+    """Puts the hub's headers on every answer; personal answers are never cached."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                added = [header for header in SECURITY_HEADERS if header[0] not in present]
+                if b"cache-control" not in present:
+                    added.append((b"cache-control", b"no-store"))
+                if scope.get("scheme") == "https":
+                    added.append((b"strict-transport-security", b"max-age=31536000"))
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+class BodyTooLarge(Exception):
+    """More bytes came than were announced or are accepted."""
+
+
+def same_origin(scope: Scope) -> bool:
+    """Whether a request says that it comes from one of our own pages, or from no page at all."""
+    headers = scope["headers"]
+    site = _header(headers, b"sec-fetch-site")
+    if site is not None:
+        return site in (b"same-origin", b"none")
+    origin = _header(headers, b"origin")
+    if origin is None:
+        return True
+    host = _header(headers, b"host") or b""
+    return origin.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
+
+
+async def refuse(send: Send, status: int, detail: str) -> None:
+    """Answer with a JSON sentence without reading the request's body."""
+    body = json.dumps({"detail": detail}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    count = 0
+
+    async def counting() -> Message:
+        nonlocal count
+        message = await receive()
+        count += len(message.get("body", b""))
+        if count > limit:
+            raise BodyTooLarge(_too_large(limit))
+        return message
+
+    return counting
+
+
+def _too_large(limit: int) -> str:
+    return f"That is more than the {limit / (1 << 20):.0f} MB that are accepted here; nothing was changed."
+
+
+def _set_cookie(value: str | None, scheme: str) -> bytes | None:
+    if value is None:
+        return None
+    name = SECURE_COOKIE if scheme == "https" else COOKIE
+    secure = "; Secure" if scheme == "https" else ""
+    age = "; Max-Age=0" if value == "" else f"; Max-Age={180 * 86400}"
+    return f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}".encode()
+
+
+def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    for key, value in headers:
+        if key == name:
+            return bytes(value)
+    return None

@@ -1,0 +1,46 @@
+"""The environment of a published item: its lock found or made, its packages ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from mograder.environments import Environment, Environments, Lock, Requirements, Step
+from mograder.hub.releases import Release
+
+OnStep = Callable[[Step], None]
+
+
+class Packages:
+    """Environments by published item. What blocks is handed to threads."""
+
+    def __init__(self, environments: Environments) -> None:
+        self._environments = environments
+        self._locks: dict[bytes, Lock] = {}
+
+    async def ready(self, release: Release, on_step: OnStep = lambda step: None) -> Environment:
+        """The environment of a release, built if it is not there. Raises EnvironmentFailed."""
+        loop = asyncio.get_running_loop()
+
+        def say(step: Step) -> None:
+            loop.call_soon_threadsafe(on_step, step)
+
+        return await asyncio.to_thread(self._ready, release, say)
+
+    def prepare(self, notebook: bytes, name: str, on_step: OnStep) -> tuple[Lock, Environment]:
+        """Resolve and build for a notebook that is about to be published. Blocks. Raises EnvironmentFailed."""
+        lock = self._resolve(notebook, name)
+        return lock, self._environments.ready(lock, on_step)
+
+    def _ready(self, release: Release, on_step: OnStep) -> Environment:
+        text = release.lock()
+        lock = Lock(text) if text is not None else self._resolve(release.read(release.notebook), release.name)
+        return self._environments.ready(lock, on_step)
+
+    def _resolve(self, notebook: bytes, name: str) -> Lock:
+        """An item that was put there by hand has no lock: it is made once for each content."""
+        if notebook not in self._locks:
+            text = notebook.decode("utf-8", "replace")
+            requirements = Requirements.from_notebook(text, name=f"{name}.py")
+            self._locks[notebook] = self._environments.resolve(requirements)
+        return self._locks[notebook]

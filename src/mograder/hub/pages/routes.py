@@ -1,0 +1,224 @@
+"""The pages' routes: gather what a view needs, render it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from mograder.errors import NotFound
+from mograder.hub.api.access import Work, requires
+from mograder.hub.coursework import Coursework, ItemState
+from mograder.hub.identity.model import Identity
+from mograder.hub.identity.policy import Action
+from mograder.hub.pages import views
+from mograder.hub.pages.assets import static_table
+from mograder.hub.pages.render import render
+from mograder.hub.releases import ItemType
+from mograder.sessions.model import Kind, Session, SessionKey, State
+
+router = APIRouter(include_in_schema=False)
+
+_SAID = {
+    "started": "{item} is open.",
+    "stopped": "{item} was stopped.",
+    "downloaded": "{item} is ready to be edited.",
+    "reset": "{item} is back to the published version; your work is kept in its history.",
+    "uploaded": "Your notebook replaced {item}; the old one is kept in its history.",
+    "restored": "The older version of {item} is back; the one before it is kept in the history.",
+    "exported": "{item} is marked as exported.",
+}
+
+
+@router.get("/")
+async def dashboard(
+    request: Request,
+    who: Identity = requires(Action.USE_HUB),
+    work: Coursework = Work,
+    done: str = "",
+    item: str = "",
+) -> Response:
+    """What is due and what is running."""
+    items = await work.items(who.user)
+    running = work.sessions.all() if who.is_instructor else work.sessions.of(who.user)
+    view = views.Dashboard(
+        page=page(request, who),
+        now=datetime.now(UTC),
+        assignments=tuple(_row(request, state) for state in items if state.type is ItemType.ASSIGNMENT),
+        lectures=tuple(
+            views.LectureRow(state.name, _title(state.name), state.session_active)
+            for state in items
+            if state.type is ItemType.LECTURE
+        ),
+        sessions=tuple(_session(session) for session in running),
+        flash=_flash(done, item, {state.name for state in items}),
+    )
+    return HTMLResponse(render(view))
+
+
+@router.get("/edit/{assignment}")
+@router.get("/edit/{assignment}/")
+async def edit(
+    request: Request, assignment: str, who: Identity = requires(Action.USE_HUB), work: Coursework = Work
+) -> Response:
+    """The start page of an assignment; straight to the editor if it is up."""
+    state = await work.item(who.user, assignment)
+    if not state.has_release:
+        await asyncio.to_thread(work.releases.get, assignment)
+    if state.type is ItemType.LECTURE:
+        return RedirectResponse(f"{_root(request)}{views.path('run', assignment)}", status_code=303)
+    return _start(request, who, work, assignment, "edit", views.path("start-edit-deep", assignment))
+
+
+@router.get("/run/{lecture}")
+@router.get("/run/{lecture}/")
+async def run(
+    request: Request, lecture: str, who: Identity = requires(Action.USE_HUB), work: Coursework = Work
+) -> Response:
+    """The start page of a lecture; straight to the viewer if it is up."""
+    release = await asyncio.to_thread(work.releases.get, lecture)
+    if release.type is not ItemType.LECTURE:
+        return RedirectResponse(f"{_root(request)}{views.path('edit', lecture)}", status_code=303)
+    return _start(request, who, work, lecture, "run", views.path("start-run", lecture))
+
+
+@router.get("/history/{user}/{item}")
+async def history(
+    request: Request,
+    user: str,
+    item: str,
+    who: Identity = requires(Action.VIEW_WORK),
+    work: Coursework = Work,
+) -> Response:
+    """Everything that was kept of an item."""
+    versions = await work.versions(user, item)
+    current = await work.current_digest(user, item)
+    rows = tuple(
+        views.VersionRow(v.id, v.when, v.reason, v.size, is_current=current[:12] == v.digest)
+        for v in versions
+        if v.file == f"{item}.py"
+    )
+    return HTMLResponse(render(views.History(page(request, who), user, item, datetime.now(UTC), rows)))
+
+
+@router.get("/results/{user}/{item}")
+async def results(
+    request: Request,
+    user: str,
+    item: str,
+    who: Identity = requires(Action.VIEW_WORK),
+    work: Coursework = Work,
+) -> Response:
+    """What the last validation found."""
+    found = await work.last_result(user, item)
+    if found is None:
+        raise NotFound(f"{item} was not validated yet.", tip="press Validate.")
+    return HTMLResponse(render(_report(page(request, who), user, item, found)))
+
+
+@router.get("/static/{version}/{name}")
+async def static(version: str, name: str) -> Response:
+    """A file of the pages' own, under an address that never changes its content."""
+    found = static_table().get(f"static/{version}/{name}")
+    if found is None:
+        raise NotFound("There is no such file.")
+    data, content_type = found
+    return Response(
+        data,
+        headers={"Content-Type": content_type, "Cache-Control": "public, max-age=31536000, immutable"},
+    )
+
+
+def page(request: Request, who: Identity | None) -> views.Page:
+    """What every page has."""
+    settings = request.app.state.settings
+    return views.Page(
+        course_title=settings.course.title,
+        user="" if who is None else who.user,
+        role="student" if who is None else who.role.value,
+        mode_notice=request.app.state.notice,
+        root=_root(request),
+    )
+
+
+def _root(request: Request) -> str:
+    return views.relative_root(request.url.path)
+
+
+def _start(
+    request: Request, who: Identity, work: Coursework, item: str, kind: Kind, start_url: str
+) -> Response:
+    session = work.sessions.get(SessionKey(kind, who.user, item))
+    target = f"{views.path(kind, 'user', who.user, item)}/"
+    if session is not None and session.state is State.READY:
+        return RedirectResponse(f"{_root(request)}{target}", status_code=303)
+    return HTMLResponse(render(views.Start(page(request, who), item, kind, start_url, target)))
+
+
+def _row(request: Request, state: ItemState) -> views.ItemRow:
+    due = request.app.state.due_dates.get(state.name)
+    check = None if not state.total else f"{state.passed} of {state.total}"
+    return views.ItemRow(
+        name=state.name,
+        title=_title(state.name),
+        file_status=state.file_status or "not_started",
+        session_active=state.session_active,
+        has_release=state.has_release,
+        due=due,
+        last_check=check,
+        exported_before=state.exported_before,
+    )
+
+
+def _session(session: Session) -> views.SessionRow:
+    return views.SessionRow(
+        username=session.key.user,
+        item=session.key.item,
+        kind=session.key.kind,
+        url=f"{views.path(session.key.kind, 'user', session.key.user, session.key.item)}/",
+        last_seen=datetime.fromtimestamp(session.last_seen, UTC),
+    )
+
+
+def _title(name: str) -> str:
+    """``A1-Heat-Equation`` read aloud: the dashes and underscores of a directory name are spaces."""
+    first, _, rest = name.partition("-")
+    return f"{first}: {rest.replace('-', ' ').replace('_', ' ')}" if rest else name
+
+
+def _flash(done: str, item: str, known: set[str]) -> views.Flash | None:
+    """Words for ``?done=…``: only ours, and only about items that exist, so that no link can put words here."""
+    if done not in _SAID or item not in known:
+        return None
+    return views.Flash(_SAID[done].format(item=item))
+
+
+def _report(page: views.Page, user: str, item: str, found: dict[str, Any]) -> views.CheckReport:
+    return views.CheckReport(
+        page=page,
+        owner=user,
+        item=item,
+        checks=tuple(
+            views.Check(check["label"], check["status"], _lines(check["details"]))
+            for check in found["checks"]
+        ),
+        cell_errors=tuple(_words(error) for error in found["cell_errors"] or ()),
+        export_error=found["export_error"],
+        integrity_warnings=tuple(_words(warning) for warning in found["integrity_warnings"]),
+        report_url=views.path("validate-report", user, item) if found["html_available"] else None,
+    )
+
+
+def _lines(details: Any) -> tuple[str, ...]:
+    if isinstance(details, str):
+        return tuple(details.splitlines())
+    return tuple(str(detail) for detail in details or ())
+
+
+def _words(thing: Any) -> str:
+    return (
+        thing if isinstance(thing, str) else " ".join(str(value) for value in dict(thing).values() if value)
+    )

@@ -1,0 +1,87 @@
+"""Every error as an answer: JSON for scripts, a page with a way on for people, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
+
+from mograder.errors import MograderError, NotSignedIn, SessionFailed, Unavailable, UnsafeNotebook
+from mograder.hub.api.respond import problem, wants_page
+from mograder.hub.middleware import BodyTooLarge
+from mograder.hub.pages import views
+from mograder.hub.pages.render import render
+from mograder.hub.pages.routes import page
+
+log = logging.getLogger("mograder.hub")
+
+_WORDS = {
+    404: "There is nothing at this address.",
+    405: "This address can not be asked in this way.",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Give ``app`` its error answers."""
+    app.add_exception_handler(MograderError, _ours)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(BodyTooLarge, _too_large)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, MograderError)
+    extra: dict[str, Any] = {}
+    if isinstance(error, UnsafeNotebook):
+        extra["unsafe"] = error.findings
+    if isinstance(error, SessionFailed):
+        extra["log_tail"] = error.log_tail
+    response = _shaped(request, error, str(error), error.status, extra)
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, NotSignedIn):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    sentence = _WORDS.get(error.status_code, str(error.detail))
+    response = _shaped(request, MograderError(sentence), sentence, error.status_code, {})
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    sentence = f"The request makes no sense: {where}: {first['msg'].lower()}."
+    return _shaped(request, MograderError(sentence), sentence, 422, {})
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return _shaped(request, MograderError(str(error)), str(error), 413, {})
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
+    sentence = "Something went wrong in the hub. It was noted; your work is safe."
+    return _shaped(request, MograderError(sentence), sentence, 500, {})
+
+
+def _shaped(
+    request: Request, error: MograderError, detail: str, status: int, extra: dict[str, Any]
+) -> Response:
+    if not wants_page(request):
+        return problem(detail, status, **extra)
+    who = getattr(request.state, "identity", None)
+    view = views.Problem.of(page(request, who), error)
+    if status != view.status:
+        view = views.Problem(view.page, status, error.message, tip=error.tip)
+    return HTMLResponse(render(view), status_code=status)

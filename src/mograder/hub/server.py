@@ -1,0 +1,160 @@
+"""Runs the hub: takes the course and the port, serves until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import gc
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from mograder.course import is_item_name, is_user_name
+from mograder.errors import MograderError
+from mograder.hub.app import Hub, build
+from mograder.hub.gateway.options import Options
+from mograder.hub.gateway.protocol import protocol_class
+from mograder.hub.settings import Settings
+
+BACKLOG = 4096
+
+
+def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
+    """Run the hub until SIGINT or SIGTERM. ``on_ready`` gets its URL once it takes connections.
+
+    Sessions go on when the hub ends; only Ctrl-C in dev mode ends them too.
+
+    Raises:
+        MograderError: the port is taken, or another hub serves this course.
+    """
+    for directory in (settings.state_dir, settings.notebooks_dir, settings.published_dir):
+        _make(directory)
+    with _claim(settings.state_dir / "hub.lock"), _bind(settings.hub.host, settings.hub.port) as listener:
+        hub = build(settings)
+        _run(hub, listener, on_ready)
+
+
+def url(listener: socket.socket) -> str:
+    """Where a browser on this machine finds the hub."""
+    host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  compared, not bound
+    return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+
+
+def _run(hub: Hub, listener: socket.socket, on_ready: Callable[[str], None]) -> None:
+    config = uvicorn.Config(
+        hub.app,
+        http=protocol_class(hub.door, _options(hub)),
+        ws="none",
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=3,
+    )
+    server = _Server(config, hub, lambda: on_ready(url(listener)))
+    server.run(sockets=[listener])
+
+
+def _options(hub: Hub) -> Options:
+    def legal(name: str) -> bool:
+        return is_user_name(name) or is_item_name(name)
+
+    return Options(legal_name=legal, trusted_proxy=hub.gate.is_trusted)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says when it is ready and which ends a developer's sessions on Ctrl-C."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._hub = hub
+        self._on_ready = on_ready
+        self._interrupted = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            # What lives now lives as long as the hub: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._interrupted = self._interrupted or sig == signal.SIGINT
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._interrupted and self._hub.settings.dev:
+            await asyncio.wait_for(self._hub.sessions.stop_all(), 10)
+        await super().shutdown(sockets)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o711)
+    except OSError as error:
+        raise MograderError(f"{directory} can not be made ({error.strerror}).") from error
+
+
+def _claim(path: Path) -> _Held:
+    """Hold a course for this hub alone: two would race for its sessions."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 32).decode().strip()
+        os.close(descriptor)
+        raise MograderError(
+            f"Another hub (process {holder or 'unknown'}) serves this course already.",
+            tip="stop it first, or name another course with -C.",
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return _Held(descriptor)
+
+
+class _Held:
+    """A lock that ends with its ``with`` block, or with the process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise MograderError(_bind_message(error, host, port), tip=_bind_tip(error)) from error
+    return listener
+
+
+def _bind_message(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} is taken by another program."
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs more rights than this user has."
+    return f"The hub can not listen on {host}:{port} ({error.strerror or error})."
+
+
+def _bind_tip(error: OSError) -> str | None:
+    return "choose another one with --port." if error.errno in (errno.EADDRINUSE, errno.EACCES) else None

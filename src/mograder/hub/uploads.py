@@ -1,0 +1,88 @@
+"""Judging a notebook that somebody sends, in a process of its own.
+
+Python's parser holds the interpreter's lock, takes seconds on a file made for it and may run out of stack: none of
+that may happen in the hub. The child gets the bytes on standard input and answers one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+from dataclasses import dataclass
+
+from mograder.errors import MograderError, NotANotebook, UnsafeNotebook
+from mograder.notebook.read import parse_notebook
+from mograder.notebook.safety import scan
+
+PATIENCE = 20.0
+"""Seconds that looking at one notebook may take."""
+
+MEMORY = 2 << 30
+"""Bytes of address space that looking at one notebook may take."""
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    refusal: str
+    unsafe: list[str]
+
+
+async def inspect(data: bytes, name: str) -> None:
+    """Return if ``data`` is a marimo notebook that holds nothing that has no place in coursework.
+
+    Raises:
+        NotANotebook: it is empty, not text, not Python, not marimo, or can not be understood.
+        UnsafeNotebook: with ``findings``.
+    """
+    verdict = await _ask_child(data, name)
+    if verdict.refusal:
+        raise NotANotebook(verdict.refusal)
+    if verdict.unsafe:
+        raise UnsafeNotebook(
+            f"{name} was not accepted: {'; '.join(verdict.unsafe)}.",
+            findings=verdict.unsafe,
+            tip="remove these lines and upload it again.",
+        )
+
+
+async def _ask_child(data: bytes, name: str) -> _Verdict:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-m",
+        "mograder.hub.uploads",
+        name,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+    )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            out, _ = await child.communicate(data)
+        return _Verdict(**json.loads(out))
+    except (TimeoutError, ValueError, TypeError) as error:
+        raise NotANotebook(f"{name} can not be understood: it is too large or too deeply nested.") from error
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+def main() -> None:
+    """The child: reads the notebook, prints the verdict."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(PATIENCE), int(PATIENCE)))
+    data = sys.stdin.buffer.read()
+    try:
+        notebook = parse_notebook(data, limit=len(data) + 1, name=sys.argv[1])
+    except MograderError as error:
+        print(json.dumps({"refusal": str(error), "unsafe": []}))
+        return
+    print(json.dumps({"refusal": "", "unsafe": [str(finding) for finding in scan(notebook)]}))
+
+
+if __name__ == "__main__":
+    main()
