@@ -1,0 +1,49 @@
+"""The pages' own files, each under an address that changes with its content."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+_TYPES = {
+    "hub.css": "text/css; charset=utf-8",
+    "ask.js": "text/javascript; charset=utf-8",
+    "hub.js": "text/javascript; charset=utf-8",
+    "start.js": "text/javascript; charset=utf-8",
+    "hub.svg": "image/svg+xml",
+}
+
+
+@cache
+def static_table() -> dict[str, tuple[bytes, str]]:
+    """Every file by its address below the hub's root (``static/<hash>/hub.css``): its bytes and content type.
+
+    An address never changes its content, so it may be cached for ever.
+    """
+    return {_address(name): (_read(name), content_type) for name, content_type in _TYPES.items()}
+
+
+def asset_url(name: str) -> str:
+    """The address of a file, relative to the hub's root. Raises KeyError for a name that is not ours."""
+    _TYPES[name]
+    return _address(name)
+
+
+@cache
+def _address(name: str) -> str:
+    return f"static/{_version()}/{name}"
+
+
+@cache
+def _version() -> str:
+    """One version for all: a script that imports another by its relative address gets the matching one."""
+    content = hashlib.sha256()
+    for name in sorted(_TYPES):
+        content.update(_read(name))
+    return content.hexdigest()[:12]
+
+
+@cache
+def _read(name: str) -> bytes:
+    return (files("mograder.hub.pages") / "static" / name).read_bytes()

@@ -1,0 +1,53 @@
+"""A view becomes HTML."""
+
+from __future__ import annotations
+
+import jinja2
+
+from mograder.hub.pages import views, words
+from mograder.hub.pages.assets import asset_url
+
+_TEMPLATES: dict[type, str] = {
+    views.Dashboard: "dashboard.html",
+    views.Start: "start.html",
+    views.History: "history.html",
+    views.CheckReport: "report.html",
+    views.Problem: "problem.html",
+}
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mograder.hub.pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(asset=asset_url, path=views.path, words=words)
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+def render(view: views.View) -> str:
+    """The whole page for ``view``. Its content type is ``text/html; charset=utf-8``."""
+    template = _ENVIRONMENT.get_template(_TEMPLATES[type(view)])
+    return template.render(view=view, page=view.page)
+
+
+def content_security_policy() -> str:
+    """The policy that these pages are written for: nothing inline, nothing from elsewhere, nobody frames them."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self'",
+            "connect-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )

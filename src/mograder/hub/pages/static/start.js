@@ -1,0 +1,100 @@
+// The start page: begins the session, shows its steps, and goes to the notebook.
+import { Refusal, ask, make, tellTabs, within } from "./ask.js";
+
+const id = (name) => document.getElementById(name);
+const { start, events, failed } = id("start").dataset;
+const CALM = 150; // ms without a spinner: a session that is up answers sooner
+let source;
+let leaving = false;
+
+function leave(url) {
+  if (leaving) return;
+  const target = within(url);
+  leaving = true;
+  source?.close();
+  tellTabs();
+  location.replace(target);
+}
+
+function step({ text, state = "running", place, estimate }) {
+  const steps = id("steps");
+  const last = steps.lastElementChild;
+  if (text && last?.dataset.text === text) last.dataset.state = state;
+  else if (text) {
+    if (last?.dataset.state === "running") last.dataset.state = "done";
+    const item = make("li", {}, text);
+    Object.assign(item.dataset, { text, state });
+    steps.append(item);
+  }
+  const queued = typeof place === "number" && place > 0;
+  id("queue").hidden = !queued;
+  if (queued) id("place").textContent = place;
+  id("estimate").textContent = queued && typeof estimate === "number" ? `, ${wait(estimate)}` : "";
+}
+
+function wait(seconds) {
+  const minutes = Math.ceil(seconds / 60);
+  return seconds < 60 ? "under a minute" : `about ${minutes} minute${minutes === 1 ? "" : "s"}`;
+}
+
+function fail(detail, logTail = "") {
+  if (leaving) return;
+  source?.close();
+  source = undefined;
+  id("progress").hidden = true;
+  id("detail").textContent = detail;
+  id("tail").textContent = logTail;
+  id("log").hidden = !logTail;
+  id("failure").hidden = false;
+  id("title").textContent = "Could not open";
+  id("again-button").textContent = "Try again";
+  id("again").classList.remove("later");
+  id("again").hidden = false;
+}
+
+function listen() {
+  if (leaving || source) return;
+  source = new EventSource(events);
+  const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
+  on("step", step);
+  on("ready", ({ url }) => leave(url));
+  on("failed", ({ detail, log_tail }) => fail(detail, log_tail));
+}
+
+async function begin() {
+  id("failure").hidden = true;
+  id("again").hidden = true;
+  id("progress").hidden = false;
+  id("steps").replaceChildren();
+  id("title").textContent = id("title").dataset.title;
+  const slow = setTimeout(listen, CALM);
+  try {
+    await arrive();
+  } catch (error) {
+    const known = error instanceof Refusal;
+    fail(known ? error.message : "The hub does not answer. Your work is safe.", known ? error.answer.log_tail : "");
+  } finally {
+    clearTimeout(slow);
+  }
+}
+
+// Asks until there is an answer: a full hub says when to come back, a restarted one is there again soon.
+async function arrive() {
+  for (let lost = 0; ; ) {
+    try {
+      const answer = await ask(start);
+      return answer.url ? leave(answer.url) : listen(); // accepted: the events tell the rest
+    } catch (error) {
+      const busy = error.status === 503 && error.retryAfter > 0;
+      if (!busy && (error instanceof Refusal || ++lost > 4)) throw error;
+      step({ text: busy ? error.message : "The hub does not answer; trying again" });
+      await new Promise((done) => setTimeout(done, 1000 * (busy ? Math.min(error.retryAfter, 60) : 2 ** lost)));
+    }
+  }
+}
+
+id("again").addEventListener("submit", (event) => {
+  event.preventDefault();
+  begin();
+});
+if (failed === undefined) begin();
