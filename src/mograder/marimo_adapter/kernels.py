@@ -1,0 +1,71 @@
+"""How a marimo server's kernel processes are started, so that none outlives its server.
+
+marimo starts a kernel with ``multiprocessing`` in its own session (``setsid``), and its versions before
+0.23.16 leave it behind when the server is ended by a signal.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable
+from typing import Any
+
+#: The name of marimo's own entry to a kernel process, in every version from 0.19 on.
+_TARGET = "launch_kernel"
+
+Popen = Callable[[Any], Any]
+
+
+def start_with(start: Callable[[Any, Popen], Any]) -> None:
+    """Have marimo's kernel processes started by ``start(process, original)``; other processes start as ever.
+
+    ``original(process)`` is what multiprocessing would have done. ``process._target`` may be changed before.
+    """
+    from multiprocessing import context
+
+    for kind in {context.SpawnProcess, context.ForkProcess, context.Process}:
+        _replace(kind, start)
+
+
+def watch_over() -> None:
+    """Make each kernel that is started from now on end itself when this process has ended."""
+    start_with(_start_watched)
+
+
+def is_kernel(process: Any) -> bool:
+    """Whether ``process`` (of multiprocessing, not started yet) is to be a marimo kernel."""
+    target = getattr(process, "_target", None)
+    module = getattr(target, "__module__", "") or ""
+    return getattr(target, "__name__", "") == _TARGET and module.startswith("marimo.")
+
+
+def _replace(kind: Any, start: Callable[[Any, Popen], Any]) -> None:
+    original = kind._Popen
+
+    def popen(process: Any) -> Any:
+        return start(process, original) if is_kernel(process) else original(process)
+
+    kind._Popen = staticmethod(popen)
+
+
+def _start_watched(process: Any, original: Popen) -> Any:
+    arguments = (os.getpid(), process._target, process._args, process._kwargs)
+    process._target, process._args, process._kwargs = _enter_watched, arguments, {}
+    return original(process)
+
+
+def _enter_watched(server: int, target: Callable[..., Any], args: Any, named: Any) -> Any:
+    try:
+        handle = os.pidfd_open(server)
+    except ProcessLookupError:
+        os._exit(1)
+    threading.Thread(target=_end_after, args=(handle,), daemon=True).start()
+    return target(*args, **named)
+
+
+def _end_after(handle: int) -> None:
+    # Not a parent-death signal: that one is sent when the *thread* ends that started the child.
+    select.select([handle], [], [])
+    os._exit(1)

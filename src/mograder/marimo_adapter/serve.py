@@ -1,0 +1,71 @@
+"""Serve one notebook on a listening socket that somebody else made, in a fresh process.
+
+``python -I -B -m mograder.marimo_adapter.serve --fd N SPEC`` with the JSON of a ``ServeSpec``. Runs marimo's
+own command line with a few changes (``hooks``); where the installed marimo does not allow the ones that carry
+the session, marimo runs unchanged behind a relay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import traceback
+
+from mograder.errors import MograderError
+from mograder.marimo_adapter import hooks, kernels, options, relay
+
+
+def main(words: list[str] | None = None) -> int:
+    """Serve until marimo ends; returns its exit status (2: the request itself was wrong)."""
+    given = _parser().parse_args(words)
+    try:
+        spec = options.loads_serve(given.spec)
+        listener = socket.socket(fileno=given.fd)
+    except (MograderError, OSError) as error:
+        print(f"mograder: this session can not be served: {error}", file=sys.stderr)
+        return 2
+    if given.relay:
+        return relay.serve(spec, listener, shared_loopback=given.shared_loopback)
+    try:
+        return serve(spec, listener)
+    except hooks.HookMissing as missing:
+        print(f"mograder: marimo runs unchanged behind a relay: {missing}", file=sys.stderr)
+        return relay.serve(spec, listener, shared_loopback=given.shared_loopback)
+
+
+def serve(spec: options.ServeSpec, listener: socket.socket) -> int:
+    """Run marimo in this process on ``listener`` until it ends; its exit status. Raises ``HookMissing``."""
+    command = hooks.command_line()
+    hooks.serve_on(listener)
+    hooks.install(options.settings(spec))
+    kernels.watch_over()
+    return run(command, options.serve_arguments(spec))
+
+
+def run(command: hooks.Command, arguments: list[str]) -> int:
+    """Run marimo's command line with ``arguments`` in this process; its exit status (1: it raised)."""
+    sys.argv = ["marimo", *arguments]
+    try:
+        command.main(arguments, prog_name="marimo", standalone_mode=True)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except Exception:  # noqa: BLE001 - whatever marimo raises belongs in the session's log
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mograder.marimo_adapter.serve")
+    parser.add_argument("spec", help="the session, as JSON")
+    parser.add_argument("--fd", type=int, required=True, help="an inherited listening socket")
+    parser.add_argument("--relay", action="store_true", help="leave marimo unchanged")
+    parser.add_argument(
+        "--shared-loopback", action="store_true", help="let the relay use a loopback that others share"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
