@@ -1,0 +1,58 @@
+# Everything a newcomer needs: `make demo` and `make test`. Each sets up what it lacks and says what it does.
+
+PYTHON ?= python3
+DIR ?=
+VENV := .venv
+UV := .make/uv/bin/uv
+BIN := $(VENV)/bin
+export UV_PYTHON_DOWNLOADS = never
+
+.PHONY: demo test lint bench docs lock clean
+
+demo: .make/hub ## bring the hub up with a demo course
+	@$(BIN)/mograder demo $(DIR)
+
+test: .make/dev lint ## run all tests
+	@echo "==> running all tests"
+	@$(BIN)/pytest
+
+lint: .make/dev
+	@echo "==> checking format, style, types and the direction of imports"
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+
+bench: .make/dev ## measure, product beside alternatives; writes bench/results/
+	@$(BIN)/python -m bench
+
+docs: ## where to read
+	@echo "Start with README.md, then docs/."
+
+lock: .make/dev ## take newer versions of everything
+	@$(UV) pip compile -q -U --universal --generate-hashes --no-annotate pyproject.toml -o requirements.lock
+	@$(UV) pip compile -q -U --universal --generate-hashes --no-annotate --group dev pyproject.toml -o requirements-dev.lock
+
+clean:
+	@rm -rf .make $(VENV)
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mograder needs Python 3.11 or newer; name one with PYTHON=…"; exit 1; }
+	@.ci/packages python3-venv
+	@echo "==> getting uv"
+	@$(PYTHON) -m venv .make/uv && .make/uv/bin/python -m pip install -q --disable-pip-version-check uv
+
+$(BIN)/python: | $(UV)
+	@echo "==> making a virtual environment in $(VENV)"
+	@$(UV) venv -q --clear --python $(PYTHON) $(VENV)
+
+.make/hub: requirements.lock pyproject.toml | $(BIN)/python
+	@.ci/packages bubblewrap uidmap
+	@echo "==> installing mograder"
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+.make/dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@.ci/packages bubblewrap uidmap chromium
+	@echo "==> installing mograder and its development tools"
+	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
