@@ -30,15 +30,22 @@ class Alignment:
         return frozenset(self.same.values())
 
 
-def align(student: tuple[Cell, ...], release: tuple[Cell, ...], names: Machinery) -> Alignment:
+def align(
+    student: tuple[Cell, ...], release: tuple[Cell, ...], names: Machinery, source: tuple[Cell, ...] = ()
+) -> Alignment:
     """Find each cell of ``release`` among those of ``student``.
+
+    ``source`` are the same cells with their hidden tests: a cell may be the author's in either form.
 
     By meaning first (formatting, comments and order do not count), each cell once: a second copy is not the
     release's. What is left is paired by check label, by the names it defines (a name has one cell in marimo),
     by the cell's name, and at last by the lines in common.
     """
-    same = _pair(release, student, range(len(release)), range(len(student)), meaning)
+    same: dict[int, int] = {}
     changed: dict[int, int] = {}
+    for cells in (release, source):
+        ours = [index for index in range(len(cells)) if index not in same]
+        same |= _pair(cells, student, ours, _left(student, same, changed, values=True))
     for key in (lambda cell: _labels(cell, names), _definitions, _own_name):
         ours, theirs = _left(release, same, changed), _left(student, same, changed, values=True)
         changed |= _pair_sharing(release, student, ours, theirs, key)
@@ -90,18 +97,14 @@ def _plain(value: object) -> bytes:
 
 
 def _pair(
-    release: tuple[Cell, ...],
-    student: tuple[Cell, ...],
-    ours: Iterable[int],
-    theirs: Iterable[int],
-    key: Callable[[Cell], Hashable],
+    release: tuple[Cell, ...], student: tuple[Cell, ...], ours: Iterable[int], theirs: Iterable[int]
 ) -> dict[int, int]:
     waiting: dict[Hashable, list[int]] = defaultdict(list)
     for index in theirs:
-        waiting[key(student[index])].append(index)
+        waiting[meaning(student[index])].append(index)
     pairs = {}
     for index in ours:
-        if found := waiting.get(key(release[index])):
+        if found := waiting.get(meaning(release[index])):
             pairs[index] = found.pop(0)
     return pairs
 

@@ -139,7 +139,7 @@ def _definition_cell(node: _Definition, decorator: ast.expr, kind: CellKind, pos
     return Cell(
         name=node.name,
         kind=kind,
-        code=dedent(positions.lines[first - 1 : last], string_lines(node, first)).strip(),
+        code=_block_code(node, first, last, positions),
         first_line=node.decorator_list[0].lineno,
         head_line=node.lineno,
         last_line=last,
@@ -151,13 +151,27 @@ def _definition_cell(node: _Definition, decorator: ast.expr, kind: CellKind, pos
     )
 
 
+def _block_code(
+    node: _Definition | ast.With | ast.AsyncWith, first: int, last: int, positions: Positions
+) -> str:
+    """The code in lines ``first`` to ``last``, without a comment behind the last statement.
+
+    marimo drops that comment when it saves the cell; with it the code would seem to have been edited.
+    """
+    lines = positions.lines[first - 1 : last]
+    end = (node.end_lineno or last) - first
+    if 0 <= end < len(lines):
+        lines[end] = lines[end].encode()[: node.end_col_offset].decode()
+    return dedent(lines, string_lines(node, first)).strip()
+
+
 def _setup_cell(node: ast.With | ast.AsyncWith, positions: Positions) -> Cell:
     first = _header_end(positions.lines, node.lineno) + 1
     last = _with_trailing_comments(node, positions.lines)
     if node.body[0].lineno < first:
         code, last = _inline_code(tuple(node.body), positions), first - 1
     else:
-        code = dedent(positions.lines[first - 1 : last], string_lines(node, first))
+        code = _block_code(node, first, last, positions)
     return Cell(
         name="setup",
         kind="setup",

@@ -12,7 +12,6 @@ from mograder.notebook.markers import MARKS, has_line
 from mograder.notebook.read import Notebook
 
 _PACKAGE = "mograder"
-_RUNTIME = ("mograder", "mograder.runtime")
 _PUBLIC = frozenset({"check", "Grader", "hint", "scores", "runtime"})
 _SIDECAR = "MOGRADER_SIDECAR"
 # Positions inside an f-string are not exact before Python 3.12: the whole string stands for what is in it.
@@ -67,12 +66,12 @@ def machinery(notebook: Notebook) -> Machinery:
     taken = [
         (alias.name, imported_name(alias))
         for alias, node in imports
-        if isinstance(node, ast.ImportFrom) and node.module in _RUNTIME
+        if isinstance(node, ast.ImportFrom) and _is_ours(node.module)
     ]
     modules = {
         imported_name(alias)
         for alias, node in imports
-        if isinstance(node, ast.Import) and alias.name.partition(".")[0] == _PACKAGE
+        if isinstance(node, ast.Import) and _is_ours(alias.name)
     }
     classes = {name for original, name in taken if original == "Grader"}
     graders = {name for node in nodes for name in _bound_to_grader(node, classes)}
@@ -164,10 +163,12 @@ def _label(call: ast.Call) -> str | None:
 
 def _imports_runtime(node: ast.AST) -> bool:
     if isinstance(node, ast.ImportFrom):
-        return node.module in _RUNTIME
-    return isinstance(node, ast.Import) and any(
-        alias.name.partition(".")[0] == _PACKAGE for alias in node.names
-    )
+        return _is_ours(node.module)
+    return isinstance(node, ast.Import) and any(_is_ours(alias.name) for alias in node.names)
+
+
+def _is_ours(module: str | None) -> bool:
+    return module is not None and module.partition(".")[0] == _PACKAGE
 
 
 def _bound_to_grader(node: ast.AST, classes: Iterable[str]) -> Iterator[str]:

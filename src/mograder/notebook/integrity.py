@@ -47,7 +47,7 @@ def check_integrity(student: Notebook, release: Notebook | None = None) -> Integ
     if release is None:
         return IntegrityReport("hash", tuple(_compare_with_header(student)))
     reference = as_release(release)
-    warnings = [*_other_assignment(student, reference), *_compare(student, reference)]
+    warnings = [*_other_assignment(student, reference), *_compare(student, reference, release)]
     return IntegrityReport("source", tuple(warnings))
 
 
@@ -63,12 +63,12 @@ def grading_names(student: Notebook, reference: Notebook) -> Machinery:
     return machinery(student) | machinery(reference)
 
 
-def _compare(student: Notebook, reference: Notebook) -> Iterator[str]:
+def _compare(student: Notebook, reference: Notebook, source: Notebook) -> Iterator[str]:
     names = grading_names(student, reference)
-    alignment = align(student.cells, reference.cells, names)
+    alignment = align(student.cells, reference.cells, names, source.cells)
     for index, cell in enumerate(reference.cells):
-        if is_editable(cell) or index in alignment.same:
-            continue
+        if is_editable(cell) or not cell.code or index in alignment.same:
+            continue  # an empty cell is there to be written in
         theirs = alignment.changed.get(index)
         if theirs is None:
             yield f"{_described(cell, names)} is missing."
@@ -121,7 +121,8 @@ def _compare_with_header(student: Notebook) -> Iterator[str]:
     if not isinstance(listed, str):
         yield "The header holds no fingerprints of the original cells, so nothing could be compared."
         return
-    wanted = [part.strip() for part in listed.split(",") if part.strip()]
+    empty = fingerprint("")  # an empty cell is there to be written in
+    wanted = [part.strip() for part in listed.split(",") if part.strip() not in ("", empty)]
     original, others = _split(student, wanted)
     spellings = {each for cell in others for each in possible_fingerprints(cell)}
     lost = Counter(wanted) - Counter(fingerprint(cell.code) for cell in original)

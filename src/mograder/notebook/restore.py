@@ -25,7 +25,7 @@ def with_release_checks(student: Notebook, release: Notebook) -> str:
     """
     reference = as_release(release)  # cell for cell the same as `release`, which may have hidden tests
     names = grading_names(student, reference)
-    alignment = align(student.cells, reference.cells, names)
+    alignment = align(student.cells, reference.cells, names, release.cells)
     grading = [
         index
         for index, cell in enumerate(reference.cells)
