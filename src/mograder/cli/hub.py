@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -80,7 +81,9 @@ def run(course_dir: Path, options: Options) -> None:
         if settings.dev and not settings.headless:
             webbrowser.open(url)
 
-    serve(settings, ready)
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(settings, ready)
+    click.echo("The hub is down." + ("" if settings.dev else " Open notebooks go on."), err=True)
 
 
 @command.command("generate-token")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from mograder.errors import Conflict, MograderError, NotALecture, NotFound
 from mograder.hub import uploads
 from mograder.hub.history import History, Version, digest
+from mograder.hub.locks import KeyedLocks
 from mograder.hub.packages import Packages
 from mograder.hub.releases import ItemType, Release, Releases
 from mograder.hub.store.state import ResultTable, StoredResult
@@ -66,7 +66,7 @@ class Coursework:
         self._results = results
         self._state_dir = state_dir
         self._validate_timeout = validate_timeout
-        self._changes: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._changes = KeyedLocks()
         self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
         self._validating = asyncio.Semaphore(2)
 
@@ -88,9 +88,13 @@ class Coursework:
         """The notebook as it is now, with no note taken."""
         return await asyncio.to_thread(self.workspaces.notebook, user, name)
 
+    async def published(self, name: str) -> Release:
+        """A published item. Raises NotFound."""
+        return await asyncio.to_thread(self.releases.get, name)
+
     async def release_file(self, name: str, filename: str) -> bytes:
         """One file of a published item. Raises NotFound."""
-        release = await asyncio.to_thread(self.releases.get, name)
+        release = await self.published(name)
         return await asyncio.to_thread(release.read, filename)
 
     async def current_digest(self, user: str, name: str) -> str:
@@ -241,7 +245,7 @@ class Coursework:
     @asynccontextmanager
     async def _changing(self, user: str, name: str) -> AsyncIterator[None]:
         """One change at a time, with no editor open: it would write its own text over the change."""
-        async with self._changes[user, name]:
+        async with self._changes.held((user, name)):
             await self.sessions.stop(SessionKey("edit", user, name), "Its notebook was replaced.")
             yield
 
@@ -258,7 +262,7 @@ class Coursework:
         async def prepare(progress: Progress) -> LaunchPlan:
             if not there:
                 progress.step("Copying the assignment for you")
-            async with self._changes[key.user, key.item]:
+            async with self._changes.held((key.user, key.item)):
                 await asyncio.to_thread(self.workspaces.ensure, key.user, release)
             return await self._plan(key, release, self.workspaces.path(key.user, key.item), progress, None)
 

@@ -32,6 +32,10 @@ class Packages:
         lock = self._resolve(notebook, name)
         return lock, self._environments.ready(lock, on_step)
 
+    def ready_now(self, release: Release, on_step: OnStep) -> Environment:
+        """As `ready`, blocking."""
+        return self._ready(release, on_step)
+
     def _ready(self, release: Release, on_step: OnStep) -> Environment:
         text = release.lock()
         lock = Lock(text) if text is not None else self._resolve(release.read(release.notebook), release.name)

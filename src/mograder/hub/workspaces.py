@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -44,8 +41,7 @@ class Copies(Protocol):
 class Workspaces:
     """All workspaces below one directory. Calls block: run them in a thread.
 
-    Changes of one workspace are serialised by a lock of its own, so a second click waits and then sees the
-    outcome of the first.
+    Whoever changes a workspace makes sure that nobody else does (`mograder.hub.coursework` holds a lock for each).
     """
 
     def __init__(
@@ -60,7 +56,6 @@ class Workspaces:
         self._history = history
         self._copies = copies
         self._prepare = prepare  # gives a new workspace to the user that sessions run as
-        self._locks: defaultdict[tuple[str, str], threading.RLock] = defaultdict(threading.RLock)
 
     def path(self, user: str, item: str) -> Path:
         """Where a workspace is (whether it exists or not)."""
@@ -103,34 +98,31 @@ class Workspaces:
 
     def ensure(self, user: str, release: Release) -> bool:
         """Make a copy of ``release`` unless there is one. Never overwrites. True if a copy was made."""
-        with self.changing(user, release.name):
-            if self.exists(user, release.name):
-                return False
-            self._put_release(user, release, "download")
-            return True
+        if self.exists(user, release.name):
+            return False
+        self._put_release(user, release, "download")
+        return True
 
     def download(self, user: str, release: Release) -> Version | None:
         """Put ``release`` into the workspace; what differs and is replaced is kept, and returned (the notebook)."""
-        with self.changing(user, release.name):
-            return self._put_release(user, release, "download")
+        return self._put_release(user, release, "download")
 
     def reset(self, user: str, release: Release) -> Version | None:
         """As `download`, for somebody who has a copy. Raises NotFound if there is none."""
-        with self.changing(user, release.name):
-            if not self.exists(user, release.name):
-                raise NotFound(f"You have no copy of {release.name} to reset.", tip="press Download.")
-            return self._put_release(user, release, "reset")
+        if not self.exists(user, release.name):
+            raise NotFound(f"You have no copy of {release.name} to reset.", tip="press Download.")
+        return self._put_release(user, release, "reset")
 
     def upload(self, user: str, item: str, data: bytes, reason: str = "upload") -> Version | None:
         """Replace the notebook by ``data`` (checked by the caller); the old one is kept, and returned."""
-        with self.changing(user, item), self.open(user, item, create=True) as directory:
+        with self.open(user, item, create=True) as directory:
             kept = self._replace(directory, user, item, _notebook(item), data, reason)
             self._copies.set_base(user, item, digest(data))
             return kept
 
     def restore(self, user: str, item: str, version_id: str) -> Version | None:
         """Bring a kept version of a file back; what it replaces is kept too. Raises NotFound."""
-        with self.changing(user, item), self.open(user, item, create=True) as directory:
+        with self.open(user, item, create=True) as directory:
             version, data = self._history.read(user, item, version_id)
             return self._replace(directory, user, item, version.file, data, "restore")
 
@@ -139,12 +131,6 @@ class Workspaces:
         data = self.notebook(user, item)
         self._copies.set_exported(user, item, digest(data))
         return data
-
-    @contextmanager
-    def changing(self, user: str, item: str) -> Iterator[None]:
-        """Hold the lock of one workspace."""
-        with self._locks[user, item]:
-            yield
 
     def open(self, user: str, item: str, *, create: bool = False) -> Directory:
         """Open a workspace. Raises NotFound if there is none and ``create`` is not set."""

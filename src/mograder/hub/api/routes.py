@@ -262,6 +262,7 @@ async def events(
     kind: str, user: str, item: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
 ) -> Response:
     """The steps of a start as server-sent events: step, queued, ready, failed."""
+    await work.published(item)
     key = SessionKey("run" if kind == "run" else "edit", user, item)
     return StreamingResponse(
         stream(work.sessions, key), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}

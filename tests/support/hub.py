@@ -1,0 +1,144 @@
+"""A real hub in a process of its own, for tests that use it the way people do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+NOTEBOOK = '''# /// script
+# requires-python = ">=3.11"
+# dependencies = ["marimo"]
+# ///
+import marimo
+
+app = marimo.App()
+
+
+@app.cell
+def _():
+    import marimo as mo
+
+    return (mo,)
+
+
+@app.cell
+def _(mo):
+    mo.md("""# {title}""")
+    return
+
+
+@app.cell
+def _():
+    answer = None  # YOUR CODE HERE
+    return (answer,)
+
+
+@app.cell
+def _(answer):
+    from mograder.runtime import check
+
+    check("Q1: the answer", [] if answer is None else [(answer == 42, "It is 42.")])
+    return
+
+
+if __name__ == "__main__":
+    app.run()
+'''
+
+
+def make_course(root: Path, config: str = "") -> Path:
+    """A course with a published assignment ``A1-Answer`` and a published lecture ``L01-Intro``."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "mograder.toml").write_text(config or '[hub]\ntitle = "Test course"\n')
+    publish(root, "A1-Answer", NOTEBOOK.format(title="The answer"), "assignment", {"data.csv": "x,y\n1,2\n"})
+    publish(root, "L01-Intro", NOTEBOOK.format(title="Introduction"), "lecture")
+    return root
+
+
+def publish(
+    root: Path, name: str, text: str, type_: str = "assignment", files: dict[str, str] | None = None
+) -> None:
+    """Put an item up by hand, as an instructor with a text editor would."""
+    directory = root / "hub-release" / name
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{name}.py").write_text(text)
+    for file, content in (files or {}).items():
+        (directory / file).write_text(content)
+    names = sorted([f"{name}.py", *(files or {})])
+    (directory / "files.json").write_text(
+        '{"files": [%s], "type": "%s"}' % (", ".join(f'"{n}"' for n in names), type_)
+    )
+
+
+class RunningHub:
+    """A hub that is up. ``url`` ends with a slash."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, course: Path, lines: list[str]) -> None:
+        self.process = process
+        self.url = url
+        self.course = course
+        self.lines = lines
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def client(self, user: str, **headers: str) -> httpx.Client:
+        """A browser-like client of somebody whom the login proxy names."""
+        return httpx.Client(base_url=self.url, headers={"X-Remote-User": user, **headers}, timeout=120)
+
+    def stop(self, number: int = signal.SIGTERM, patience: float = 20) -> int:
+        """End the hub by a signal; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(patience)
+
+
+def start(course: Path, *arguments: str, env: dict[str, str] | None = None, dev: bool = True) -> RunningHub:
+    """Start ``mograder hub`` on a free port and wait until it says where it is."""
+    command = [sys.executable, "-m", "mograder", "hub", "-C", str(course), "--headless", "--port", "0"]
+    command += ["--host", "127.0.0.1", *(["--dev"] if dev else []), *arguments]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}, start_new_session=True
+    )
+    lines: list[str] = []
+    found: queue.Queue[str | None] = queue.Queue()
+    threading.Thread(target=_read, args=(process, lines, found), daemon=True).start()
+    try:
+        url = found.get(timeout=60)
+    except queue.Empty:
+        url = None
+    if url is None:
+        process.kill()
+        process.wait()
+        raise AssertionError("the hub did not come up:\n" + "".join(lines))
+    return RunningHub(process, url, course, lines)
+
+
+@contextlib.contextmanager
+def running(course: Path, *arguments: str, **kwargs: object) -> Iterator[RunningHub]:
+    """A hub for one ``with`` block; its sessions end with it."""
+    hub = start(course, *arguments, **kwargs)  # type: ignore[arg-type]
+    try:
+        yield hub
+    finally:
+        hub.stop(signal.SIGINT)  # in dev mode Ctrl-C ends the sessions too
+
+
+def _read(process: subprocess.Popen[str], lines: list[str], found: queue.Queue[str | None]) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        lines.append(line)
+        if match := re.search(r" is open at (http://\S+)", line):
+            found.put(match[1])
+    found.put(None)
