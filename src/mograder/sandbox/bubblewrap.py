@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 
 from mograder.errors import SandboxError
@@ -31,6 +32,7 @@ class Arguments:
     def __init__(self) -> None:
         self.words: list[str] = []
         self.descriptors: list[int] = []
+        self._passable: set[str] = set()
 
     def __enter__(self) -> Arguments:
         return self
@@ -44,6 +46,14 @@ class Arguments:
 
     def add(self, *words: object) -> None:
         self.words += [str(word) for word in words]
+
+    def bind(self, option: str, outside: object, inside: str) -> None:
+        """A mount. The directories above it become passable for everybody: bubblewrap would make them private."""
+        for parent in reversed(Path(inside).parents[:-1]):
+            if str(parent) not in self._passable:
+                self._passable.add(str(parent))
+                self.add("--dir", parent)
+        self.add(option, outside, inside)
 
     def data(self, content: bytes) -> int:
         """A descriptor from which ``content`` can be read once."""
@@ -68,8 +78,10 @@ class Arguments:
         stderr: int = subprocess.DEVNULL,
         descriptors: Sequence[int] = (),
         before: Callable[[], None] | None = None,
+        through: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start bwrap with ``payload`` inside. ``before`` runs in the child, still with the starter's rights.
+        """Start bwrap with ``payload`` inside. ``before`` runs in the child, still with the starter's rights;
+        ``through`` is a program with arguments that ends by executing the rest of its command line.
 
         Its process one can be looked at from inside, so nothing is left there to see: bwrap gets an empty
         environment, its arguments through a descriptor, and no descriptor that was not named. Raises
@@ -79,7 +91,7 @@ class Arguments:
         arguments = self.data(b"\0".join(os.fsencode(word) for word in self.words))
         try:
             return subprocess.Popen(
-                [program, "--args", str(arguments), "--", *payload],
+                [*through, program, "--args", str(arguments), "--", *payload],
                 env={},
                 cwd="/",
                 stdin=stdin,

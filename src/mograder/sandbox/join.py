@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from mograder.errors import SandboxError
@@ -78,22 +78,19 @@ def fork_into(
     while its zombie stays. Raises SandboxError
     with the reason when the child could not enter.
     """
+    _flush()  # what is in the buffers now would be written by both of us
     reader, writer = os.pipe()
     first = os.fork()
     if first == 0:
         _first_child(writer, pidfd, confinement, main, identity, cgroup_fds)
     os.close(writer)
-    report = _read_all(reader)
-    os.close(reader)
+    pid, reason = _report(reader)
     os.waitpid(first, 0)
-    pid, _, reason = report.partition(b"\n")
     if reason or not pid:
-        if pid.isdigit():
-            os.waitpid(int(pid), 0)
-        raise SandboxError(
-            f"A process could not enter its sandbox: {reason.decode() or 'it died on the way'}."
-        )
-    return int(pid)
+        if pid:
+            os.waitpid(pid, 0)
+        raise SandboxError(f"A process could not enter its sandbox: {reason or 'it died on the way'}.")
+    return pid
 
 
 def become_subreaper() -> None:
@@ -115,6 +112,8 @@ def confine(confinement: Confinement) -> None:
 
     Raises OSError when a step fails: the process must not go on then.
     """
+    # Entering made us undumpable, which gives /proc/self to root. Nobody is in here yet who could look into us.
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     os.setsid()
     _replace_descriptors(confinement)
     _reset_signals()
@@ -130,9 +129,6 @@ def confine(confinement: Confinement) -> None:
     _renew_randomness()
     _drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    # Entering made us undumpable, which gives /proc/self to root; the sandbox's own pid namespace hides us
-    # anyway.
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     if confinement.program:
         seccomp.load(confinement.program)  # last: some of the above is what it refuses
 
@@ -160,11 +156,10 @@ def in_child(task: Callable[[], object]) -> None:
     if child == 0:
         _run_and_exit(writer, task)
     os.close(writer)
-    reason = _read_all(reader)
-    os.close(reader)
+    _, reason = _report(reader)
     _, status = os.waitpid(child, 0)
     if reason or status:
-        raise SandboxError(f"A sandbox could not be prepared: {reason.decode() or f'exit status {status}'}.")
+        raise SandboxError(f"A sandbox could not be prepared: {reason or f'exit status {status}'}.")
 
 
 def _first_child(
@@ -185,19 +180,19 @@ def _first_child(
         session = os.fork()
         if session == 0:
             _session(writer, confinement, main)
-        os.write(writer, b"%d\n" % session)
+        os.write(writer, b"pid %d\n" % session)
 
     _run_and_exit(writer, task)
 
 
 def _session(writer: int, confinement: Confinement, main: Callable[[], int]) -> NoReturn:
-    """Confinement replaces ``writer`` with /dev/null as it does every descriptor: that is the word that it is
-    done."""
+    """The end of ``writer`` is the word that we are confined; until then a failure can still be told."""
     try:
-        confine(confinement)
+        confine(replace(confinement, keep=(*confinement.keep, writer)))
     except BaseException as error:  # noqa: BLE001  (reported to the parent; the process ends)
-        os.write(writer, f"{type(error).__name__}: {error}".encode())
+        _tell(writer, error)
         os._exit(1)
+    os.close(writer)
     code = 1
     try:
         code = main()
@@ -217,9 +212,13 @@ def _run_and_exit(writer: int, task: Callable[[], object]) -> NoReturn:
         task()
         code = 0
     except BaseException as error:  # noqa: BLE001  (reported to the parent)
-        os.write(writer, f"\n{type(error).__name__}: {error}".encode())
+        _tell(writer, error)
     finally:
         os._exit(code)
+
+
+def _tell(writer: int, error: BaseException) -> None:
+    os.write(writer, f"error {type(error).__name__}: {error}\n".encode())
 
 
 def _replace_descriptors(confinement: Confinement) -> None:
@@ -310,8 +309,9 @@ def _write(path: str, content: bytes) -> None:
         os.close(descriptor)
 
 
-def _read_all(descriptor: int) -> bytes:
-    content = b""
-    while piece := os.read(descriptor, 65536):
-        content += piece
-    return content
+def _report(reader: int) -> tuple[int, str]:
+    """What the children said before their end of the pipe closed: a pid (0: none) and a reason for failure."""
+    with os.fdopen(reader, "r", encoding="utf-8") as lines:
+        said = [line.rstrip("\n").partition(" ") for line in lines]
+    pids = [int(rest) for word, _, rest in said if word == "pid"]
+    return (pids or [0])[0], "; ".join(rest for word, _, rest in said if word == "error")

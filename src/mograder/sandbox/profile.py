@@ -110,13 +110,13 @@ def arguments(profile: Profile) -> Arguments:
     """The argument vector for a session. The caller closes it after the start."""
     made = Arguments()
     _namespaces(made, profile)
-    system(made, [inside for _, inside in profile.read_only])
+    system(made)
     _processes(made)
     _scratch(made, profile)
     for outside, inside in profile.read_only:
-        made.add("--ro-bind", outside, inside)
+        made.bind("--ro-bind", outside, inside)
     bind = "--bind" if profile.workspace_writable else "--ro-bind"
-    made.add(bind, profile.workspace, profile.workspace_inside)
+    made.bind(bind, profile.workspace, profile.workspace_inside)
     seal(made)
     made.add("--chdir", profile.workspace_inside)
     if profile.seccomp:
@@ -142,11 +142,8 @@ def _namespaces(made: Arguments, profile: Profile) -> None:
         made.add("--setenv", name, value)
 
 
-def system(made: Arguments, mounted_later: list[str]) -> None:
-    """Programs and libraries of the host, read-only, with an /etc of our own.
-
-    /usr/local is hidden unless something of ``mounted_later`` (paths inside) is at or below it.
-    """
+def system(made: Arguments) -> None:
+    """Programs and libraries of the host, read-only, with an /etc of our own. /usr/local starts out empty."""
     made.add("--ro-bind", "/usr", "/usr")
     for name in _LINKED_INTO_USR:
         path = Path(name)
@@ -160,7 +157,7 @@ def system(made: Arguments, mounted_later: list[str]) -> None:
     made.add("--dir", "/etc")
     for name in _SYSTEM_FILES:
         if Path(name).exists():
-            made.add("--ro-bind", Path(name).resolve(), name)
+            made.bind("--ro-bind", Path(name).resolve(), name)
     made.file(_USERS, "/etc/passwd")
     made.file(_GROUPS, "/etc/group")
     made.file(_HOSTS, "/etc/hosts")
