@@ -1,0 +1,117 @@
+"""What is run for a student's notebook: their text with the release's own checks, and what was changed.
+
+Parsing holds Python's lock, for seconds if somebody made the file for that: it is done in a process of its own,
+which may use only so much time and memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from mograder.errors import MograderError, NotANotebook
+from mograder.notebook.cells import UNNAMED, Cell
+from mograder.notebook.integrity import check_integrity
+from mograder.notebook.read import parse_notebook, parse_text
+from mograder.notebook.restore import with_release_checks
+from mograder.notebook.text import printable
+from mograder.validation.model import IntegrityLevel
+
+#: The largest notebook that is run, in bytes.
+NOTEBOOK_LIMIT = 20_000_000
+
+#: What the parsing process may use.
+CPU_SECONDS = 20
+MEMORY_BYTES = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """``text`` is what to run; ``labels`` names its cells in order; the rest is what integrity found."""
+
+    text: str
+    labels: tuple[str, ...]
+    level: IntegrityLevel
+    warnings: tuple[str, ...]
+
+
+def prepare(notebook: bytes, name: str, release: bytes | None = None) -> Prepared:
+    """Put the checks of ``release`` into ``notebook`` and compare the two. Pure; the work of the child.
+
+    Raises ``NotANotebook`` or ``TooLarge``.
+    """
+    student = parse_notebook(notebook, limit=NOTEBOOK_LIMIT, name=name)
+    reference = parse_notebook(release, limit=NOTEBOOK_LIMIT, name=f"release of {name}") if release else None
+    report = check_integrity(student, reference)
+    run = parse_text(with_release_checks(student, reference), name) if reference else student
+    return Prepared(run.text, tuple(_label(cell) for cell in run.cells), report.level, report.warnings)
+
+
+def prepare_apart(notebook: bytes, name: str, release: bytes | None = None) -> Prepared:
+    """`prepare` in a process of its own. Raises ``NotANotebook``, also if it took too long."""
+    question = {"notebook": _packed(notebook), "name": name, "release": _packed(release or b"")}
+    child = subprocess.run(
+        [sys.executable, "-I", "-B", "-m", "mograder.validation.prepare"],
+        input=json.dumps(question).encode(),
+        capture_output=True,
+        env={"LANG": "C.UTF-8"},
+        timeout=CPU_SECONDS * 6,
+        check=False,
+    )
+    if child.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise NotANotebook(f"{name}: the code takes longer than {CPU_SECONDS} s to read.")
+    try:
+        answer = json.loads(child.stdout)
+    except ValueError as error:
+        raise NotANotebook(f"{name}: the code can not be read ({_last_line(child.stderr)}).") from error
+    if "error" in answer:
+        raise NotANotebook(answer["error"])
+    return Prepared(answer["text"], tuple(answer["labels"]), answer["level"], tuple(answer["warnings"]))
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _last_line(output: bytes) -> str:
+    lines = output.decode("utf-8", "replace").strip().splitlines()
+    return printable(lines[-1], 200) if lines else "it ended without a word"
+
+
+def _label(cell: Cell) -> str:
+    if cell.name != UNNAMED:
+        return printable(cell.name)
+    first = next((line for line in cell.code.splitlines() if line.strip()), "empty cell")
+    return printable(first)
+
+
+def _answer(question: dict[str, str]) -> dict[str, Any]:
+    notebook, release = (base64.b64decode(question[key]) for key in ("notebook", "release"))
+    try:
+        prepared = prepare(notebook, question["name"], release or None)
+    except MograderError as error:
+        return {"error": str(error)}
+    return {
+        "text": prepared.text,
+        "labels": prepared.labels,
+        "level": prepared.level,
+        "warnings": prepared.warnings,
+    }
+
+
+def main() -> None:
+    """Answer the one question on standard input."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    json.dump(_answer(json.load(sys.stdin)), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

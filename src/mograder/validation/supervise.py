@@ -1,0 +1,207 @@
+"""The supervisor of one run: a small process that holds the limits and ends every process of the run.
+
+Run as ``python -I -S supervise.py ORDER`` (JSON), apart from the caller. Its standard input is a lifeline: when
+it closes, because the caller wants the end or is no more, everything is ended. Its one answer is a line of JSON
+on standard output. It becomes the parent of every orphan below it (``PR_SET_CHILD_SUBREAPER``), so neither a
+daemon nor a session of its own escapes. Nothing but the standard library is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+
+_LOOK_SECONDS = 0.1
+_PAGE = resource.getpagesize()
+
+
+class Tail:
+    """The first and the last of a stream: ``limit`` bytes of each, and a note of what is missing between."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._head = b""
+        self._tail: deque[bytes] = deque()
+        self._tail_size = 0
+        self._dropped = 0
+
+    def add(self, data: bytes) -> None:
+        """Take the next piece."""
+        room = self._limit - len(self._head)
+        self._head += data[:room]
+        if rest := data[room:]:
+            self._tail.append(rest)
+            self._tail_size += len(rest)
+        while self._tail and self._tail_size - len(self._tail[0]) >= self._limit:
+            gone = len(self._tail.popleft())
+            self._tail_size -= gone
+            self._dropped += gone
+
+    def text(self) -> str:
+        """What was kept."""
+        note = f"\n[{self._dropped} bytes left out]\n".encode() if self._dropped else b""
+        return (self._head + note + b"".join(self._tail)).decode("utf-8", "replace")
+
+
+def descendants(root: int) -> set[int]:
+    """Every process below ``root`` that can be seen now."""
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                stat = Path(f"/proc/{entry.name}/stat").read_bytes()
+                parent = int(stat[stat.rindex(b")") + 2 :].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found: set[int] = set()
+    waiting = [root]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            found.add(child)
+            waiting.append(child)
+    return found
+
+
+def memory_of(processes: set[int]) -> int:
+    """Bytes of memory that ``processes`` hold and share with no file."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(OSError, ValueError):  # it ended meanwhile
+            _, resident, shared, *_ = Path(f"/proc/{process}/statm").read_bytes().split()
+            total += (int(resident) - int(shared)) * _PAGE
+    return total
+
+
+def end_all() -> None:
+    """Kill every process below this one, also those that start meanwhile, and wait until none is left."""
+    while True:
+        seen: set[int] = set()
+        while (found := descendants(os.getpid())) - seen:
+            _signal(found - seen, signal.SIGSTOP)  # what is stopped starts nothing new
+            seen |= found
+        _signal(seen, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.005)
+
+
+def supervise(order: dict[str, Any]) -> dict[str, Any]:
+    """Run what ``order`` says to its end; how it ended, the exit status, and the log."""
+    _prepare(order)
+    log = Tail(order["log"] // 2)
+    with subprocess.Popen(
+        order["command"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=order["environment"],
+        cwd=order["directory"],
+        start_new_session=True,
+    ) as child:
+        assert child.stdout
+        output = child.stdout.fileno()
+        os.set_blocking(output, False)
+        how = _watch(child, output, log, order)
+        # The child is reaped by nobody else, so its status is taken before all others are waited for.
+        status = child.poll()
+        if status is None:
+            child.kill()
+            status = child.wait()
+        end_all()
+        _drain(output, log)
+    return {"how": how, "status": status, "log": log.text()}
+
+
+def _prepare(order: dict[str, Any]) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option in (_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS):
+        if libc.prctl(option, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), f"prctl({option}) was refused")
+    # Each process by itself; the sum over all is watched. DATA and not AS: address space alone costs nothing.
+    _lower(resource.RLIMIT_DATA, order["memory"])
+    _lower(resource.RLIMIT_FSIZE, order["file_size"])
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_NOFILE, 4096)
+
+
+def _lower(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (bound, bound))
+
+
+def _watch(child: subprocess.Popen[bytes], output: int, log: Tail, order: dict[str, Any]) -> str:
+    """Follow the run until it ends, goes over a limit, or the lifeline closes."""
+    lifeline = sys.stdin.fileno()
+    ended = os.pidfd_open(child.pid)
+    poll = select.poll()
+    for descriptor in (lifeline, ended, output):
+        poll.register(descriptor, select.POLLIN)
+    next_look = time.monotonic() + _LOOK_SECONDS
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll(_LOOK_SECONDS * 1000)}
+        if output in ready and not _drain(output, log):
+            poll.unregister(output)
+        if ended in ready:
+            return "done"
+        if lifeline in ready:
+            return "cancelled"
+        if time.monotonic() >= next_look:
+            if over := _over_limit(order):
+                return over
+            next_look = time.monotonic() + _LOOK_SECONDS
+
+
+def _over_limit(order: dict[str, Any]) -> str:
+    below = descendants(os.getpid())
+    if len(below) > order["processes"]:
+        return "processes"
+    return "memory" if memory_of(below) > order["memory"] else ""
+
+
+def _drain(output: int, log: Tail) -> bool:
+    """Take some of what is waiting there; False at the end of the stream."""
+    for _ in range(16):
+        try:
+            data = os.read(output, 1 << 16)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        log.add(data)
+    return True
+
+
+def _signal(processes: set[int], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or not ours to end
+            os.kill(process, number)
+
+
+def main() -> None:
+    """Do what the order says and answer."""
+    try:
+        answer = supervise(json.loads(sys.argv[1]))
+    except OSError as error:
+        answer = {"how": "done", "status": 127, "log": str(error)}
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
