@@ -65,13 +65,14 @@ def lecture(source: str, name: str, is_lecture: IsLecture) -> str:
 
 def find_links(notebook: Notebook) -> list[Link]:
     """The links in the notebook's texts to the notebooks of other items, ``../<item>/<item>.py``."""
-    return [
+    links = [
         _link(notebook, match)
         for start, end in _strings(notebook)
         for pattern in (_MARKDOWN_LINK, _HTML_LINK)
         for match in pattern.finditer(notebook.text, start, end)
         if match["item"] == match["file"]
     ]
+    return sorted(links, key=lambda link: link.span)
 
 
 def _link(notebook: Notebook, match: re.Match[str]) -> Link:

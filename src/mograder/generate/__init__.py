@@ -1,0 +1,1 @@
+"""From ``source/`` to ``release/``: what students get of an assignment or a lecture."""
