@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
 import re
@@ -75,16 +76,22 @@ def publish(
     for file, content in (files or {}).items():
         (directory / file).write_text(content)
     names = sorted([f"{name}.py", *(files or {})])
-    (directory / "files.json").write_text(
-        '{"files": [%s], "type": "%s"}' % (", ".join(f'"{n}"' for n in names), type_)
-    )
+    (directory / "files.json").write_text(json.dumps({"files": names, "type": type_}))
 
 
 class RunningHub:
     """A hub that is up. ``url`` ends with a slash."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, course: Path, lines: list[str]) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[str],
+        url: str,
+        course: Path,
+        reader: threading.Thread,
+        lines: list[str],
+    ) -> None:
         self.process = process
+        self.reader = reader
         self.url = url
         self.course = course
         self.lines = lines
@@ -101,7 +108,9 @@ class RunningHub:
         """End the hub by a signal; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(patience)
+        status = self.process.wait(patience)
+        self.reader.join(patience)
+        return status
 
 
 def start(course: Path, *arguments: str, env: dict[str, str] | None = None, dev: bool = True) -> RunningHub:
@@ -113,7 +122,8 @@ def start(course: Path, *arguments: str, env: dict[str, str] | None = None, dev:
     )
     lines: list[str] = []
     found: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=_read, args=(process, lines, found), daemon=True).start()
+    reader = threading.Thread(target=_read, args=(process, lines, found), daemon=True)
+    reader.start()
     try:
         url = found.get(timeout=60)
     except queue.Empty:
@@ -121,8 +131,9 @@ def start(course: Path, *arguments: str, env: dict[str, str] | None = None, dev:
     if url is None:
         process.kill()
         process.wait()
+        reader.join(10)
         raise AssertionError("the hub did not come up:\n" + "".join(lines))
-    return RunningHub(process, url, course, lines)
+    return RunningHub(process, url, course, reader, lines)
 
 
 @contextlib.contextmanager
@@ -137,8 +148,9 @@ def running(course: Path, *arguments: str, **kwargs: object) -> Iterator[Running
 
 def _read(process: subprocess.Popen[str], lines: list[str], found: queue.Queue[str | None]) -> None:
     assert process.stderr is not None
-    for line in process.stderr:
-        lines.append(line)
-        if match := re.search(r" is open at (http://\S+)", line):
-            found.put(match[1])
+    with process.stderr:
+        for line in process.stderr:
+            lines.append(line)
+            if match := re.search(r" is open at (http://\S+)", line):
+                found.put(match[1])
     found.put(None)

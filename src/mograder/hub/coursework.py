@@ -23,7 +23,7 @@ from mograder.marimo_adapter.options import ServeSpec
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import LaunchPlan, Session, SessionKey
 from mograder.sessions.progress import Progress
-from mograder.validation import ProcessRunner, ValidationJob, validate
+from mograder.validation import ProcessRunner, ValidationJob, ValidationResult, validate
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ class Coursework:
         environment = await self._packages.ready(release)
         job = ValidationJob(
             notebook=data,
-            name=name,
+            name=f"{name}.py",
             release=await asyncio.to_thread(release.read, release.notebook),
             files=await asyncio.to_thread(self._beside, user, name),
             python=environment.python,
@@ -312,7 +312,7 @@ class Coursework:
                 total += len(found[entry.path])
         return found
 
-    def _keep(self, user: str, name: str, content: str, result: Any) -> None:
+    def _keep(self, user: str, name: str, content: str, result: ValidationResult) -> None:
         path = self._report_path(user, name)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if result.html is not None:

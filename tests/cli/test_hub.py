@@ -1,0 +1,146 @@
+"""``mograder hub`` as a sysadmin meets it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.hub import make_course, running, start
+
+SECRET = "0123456789abcdef" * 4
+
+
+def mograder(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    full = {**os.environ, **(env or {})}
+    return subprocess.run(
+        [sys.executable, "-m", "mograder", *words], capture_output=True, text=True, timeout=60, env=full
+    )
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1, done
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_without_a_secret_it_says_how_to_make_one(tmp_path: Path) -> None:
+    make_course(tmp_path)
+    line = one_line(mograder("hub", "-C", str(tmp_path)))
+    assert "MOGRADER_HUB_SECRET is not set" in line
+    assert "token_hex" in line
+
+
+def test_a_short_secret_is_refused(tmp_path: Path) -> None:
+    make_course(tmp_path)
+    assert "shorter than" in one_line(
+        mograder("hub", "-C", str(tmp_path), env={"MOGRADER_HUB_SECRET": "secret"})
+    )
+
+
+def test_a_directory_without_a_course_is_named(tmp_path: Path) -> None:
+    line = one_line(mograder("hub", "--dev", "-C", str(tmp_path)))
+    assert f"{tmp_path}/mograder.toml: there is no such file" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[hub]\nport = 80 80\n", "mograder.toml:2:"),
+        ("\n[hub]\nprot = 8080\n", "mograder.toml:3: unknown key `prot` in [hub]; did you mean `port`?"),
+        ('[hub]\nport = "many"\n', "mograder.toml:2: hub.port = 'many'"),
+        ("[hubb]\n", "unknown section [hubb]; did you mean [hub]?"),
+    ],
+)
+def test_a_broken_configuration_is_one_line_with_file_and_line(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "mograder.toml").write_text(text)
+    assert words in one_line(mograder("hub", "--dev", "-C", str(tmp_path)))
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    make_course(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = one_line(mograder("hub", "--dev", "-C", str(tmp_path), "--host", "127.0.0.1", "--port", port))
+    assert f"Port {port} is taken" in line
+
+
+@pytest.mark.real
+def test_two_hubs_on_one_course_are_refused(tmp_path: Path) -> None:
+    with running(make_course(tmp_path / "c")) as hub:
+        line = one_line(mograder("hub", "--dev", "-C", str(hub.course), "--port", "0"))
+        assert f"Another hub (process {hub.pid})" in line
+
+
+def test_wrong_usage_is_status_2() -> None:
+    done = mograder("hub", "--no-such-option")
+    assert done.returncode == 2
+
+
+def test_a_token_is_printed_alone(tmp_path: Path) -> None:
+    done = mograder(
+        "hub", "generate-token", "ada", "--role", "instructor", env={"MOGRADER_HUB_SECRET": SECRET}
+    )
+    assert done.returncode == 0
+    assert done.stdout.count(".") == 2
+    assert len(done.stdout.split()) == 1
+
+
+@pytest.mark.real
+def test_outside_dev_mode_a_token_or_a_trusted_proxy_lets_in_and_nothing_else(tmp_path: Path) -> None:
+    env = {"MOGRADER_HUB_SECRET": SECRET}
+    token = mograder("hub", "generate-token", "ada", env=env).stdout.strip()
+    config = '[hub]\ntrusted_proxies = ["192.0.2.1"]\n'
+    with running(make_course(tmp_path / "c", config), dev=False, env=env) as hub:
+        assert httpx.get(hub.url + "assignments").status_code == 401
+        spoofed = httpx.get(hub.url + "assignments", headers={"X-Remote-User": "ada"})
+        assert spoofed.status_code == 401
+        assert spoofed.json()["detail"].startswith("Please sign in")
+        bearer = httpx.get(hub.url + "assignments", headers={"Authorization": f"Bearer {token}"})
+        assert bearer.status_code == 200
+        page = httpx.get(hub.url, headers={"Accept": "text/html"})
+        assert page.status_code == 401
+        assert "sign in" in page.text
+    with running(
+        make_course(tmp_path / "d", '[hub]\ntrusted_proxies = ["127.0.0.0/8"]\n'), dev=False, env=env
+    ) as hub:
+        assert httpx.get(hub.url + "assignments", headers={"X-Remote-User": "ada"}).status_code == 200
+
+
+@pytest.mark.real
+def test_options_win_over_the_file(course_root: Path) -> None:
+    course = make_course(course_root / "options", '[hub]\nport = 1\nnotebooks_dir = "elsewhere"\n')
+    with running(course, "--notebooks-dir", "here", "--trusted-header", "X-Who") as hub:
+        with httpx.Client(base_url=hub.url, headers={"X-Who": "ada"}) as client:
+            client.post("download-release/ada/A1-Answer").raise_for_status()
+        assert (course / "here" / "ada" / "A1-Answer" / "A1-Answer.py").exists()
+
+
+@pytest.mark.real
+def test_an_idle_session_is_stopped_after_its_time(course_root: Path) -> None:
+    with running(make_course(course_root / "ttl"), "--session-ttl", "2") as hub, hub.client("ada") as client:
+        client.post("start-edit-deep/A1-Answer").raise_for_status()
+        end = time.monotonic() + 20
+        while client.get("sessions").json():
+            assert time.monotonic() < end, "the session is still there"
+            time.sleep(0.1)
+
+
+@pytest.mark.real
+def test_sessions_survive_the_hub_and_are_adopted(course_root: Path) -> None:
+    course = make_course(course_root / "adopt")
+    hub = start(course)
+    with hub.client("ada") as client:
+        client.post("start-edit-deep/A1-Answer").raise_for_status()
+    hub.stop(signal.SIGKILL)
+    with running(course) as again, again.client("ada") as client:
+        assert [session["assignment"] for session in client.get("sessions").json()] == ["A1-Answer"]
+        assert client.get("edit/user/ada/A1-Answer/").status_code == 200

@@ -1,0 +1,76 @@
+"""A real browser on a real hub with the demo course."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.support.hub import RunningHub, running
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",  # the browser runs as root in CI
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    """Where screenshots go: looked at by people, committed by nobody."""
+    path = Path(__file__).parents[2] / "test-artifacts"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def demo_course(course_root: Path) -> Path:
+    """The demo course, made and published by the command that a newcomer runs."""
+    root = course_root / "demo"
+    done = subprocess.run(
+        [sys.executable, "-m", "mograder", "demo", str(root), "--prepare-only"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ},
+    )
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+@pytest.fixture(scope="session")
+def demo_hub(demo_course: Path) -> Iterator[RunningHub]:
+    with running(demo_course) as hub:
+        yield hub
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A fresh visitor."""
+    visitor = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    visitor.set_default_timeout(60_000)
+    yield visitor
+    visitor.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
