@@ -48,7 +48,8 @@ class Arguments:
         self.words += [str(word) for word in words]
 
     def bind(self, option: str, outside: object, inside: str) -> None:
-        """A mount. The directories above it become passable for everybody: bubblewrap would make them private."""
+        """A mount. The directories above it become passable for everybody: bubblewrap would make them
+        private."""
         for parent in reversed(Path(inside).parents[:-1]):
             if str(parent) not in self._passable:
                 self._passable.add(str(parent))

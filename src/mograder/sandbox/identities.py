@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import shutil
@@ -107,9 +106,10 @@ def choose(*, root_base: int = ROOT_BASE, count: int = COUNT) -> Identities:
 def subordinate(table: str) -> tuple[int, int] | None:
     """First number and length of our range in /etc/subuid or /etc/subgid (subuid(5)); None if there is
     none."""
-    names = {str(os.geteuid())}
-    with contextlib.suppress(KeyError):  # a service user without an entry: its number may still be listed
-        names.add(pwd.getpwuid(os.geteuid()).pw_name)
+    try:
+        names = {str(os.geteuid()), pwd.getpwuid(os.geteuid()).pw_name}
+    except KeyError:
+        return None  # newuidmap serves nobody whom the user database does not know
     try:
         lines = Path(table).read_text().splitlines()
     except FileNotFoundError:

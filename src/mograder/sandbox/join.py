@@ -112,7 +112,8 @@ def confine(confinement: Confinement) -> None:
 
     Raises OSError when a step fails: the process must not go on then.
     """
-    # Entering made us undumpable, which gives /proc/self to root. Nobody is in here yet who could look into us.
+    # Entering made us undumpable, which gives /proc/self to root. Nobody is in here yet who could look into
+    # us.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     os.setsid()
     _replace_descriptors(confinement)
@@ -310,7 +311,8 @@ def _write(path: str, content: bytes) -> None:
 
 
 def _report(reader: int) -> tuple[int, str]:
-    """What the children said before their end of the pipe closed: a pid (0: none) and a reason for failure."""
+    """What the children said before their end of the pipe closed: a pid (0: none) and a reason for
+    failure."""
     with os.fdopen(reader, "r", encoding="utf-8") as lines:
         said = [line.rstrip("\n").partition(" ") for line in lines]
     pids = [int(rest) for word, _, rest in said if word == "pid"]

@@ -26,8 +26,8 @@ GATE = ("/bin/sh", "-c", 'echo k >&0; read _ || exit 1; exec "$@" </dev/null 2>&
 class Running:
     """A sandbox by its process one. ``pidfd`` is readable when the sandbox is gone with every process in it.
 
-    ``ended`` is a descriptor that is readable when the sandbox's own program has ended. What that program left behind
-    goes on until ``stop``: bubblewrap's process one waits for the last of its children.
+    ``ended`` is a descriptor that is readable when the sandbox's own program has ended. What that program
+    left behind goes on until ``stop``: bubblewrap's process one waits for the last of its children.
     """
 
     def __init__(self, init_pid: int, monitor: subprocess.Popen[bytes] | None = None) -> None:
@@ -67,7 +67,8 @@ class Running:
         return self.pidfd >= 0 and not _readable(self.pidfd, 0)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds (None: for ever) for the sandbox's own program to end; True if it has."""
+        """Wait up to ``timeout`` seconds (None: for ever) for the sandbox's own program to end; True if it
+        has."""
         return self.ended < 0 or _readable(self.ended, timeout)
 
     def exit_status(self) -> int | None:
@@ -75,10 +76,12 @@ class Running:
         return None if self._monitor is None else self._monitor.poll()
 
     def stop(self, timeout: float = 1.0) -> bool:
-        """End every process in the sandbox, whatever it ignores; True when they are gone within ``timeout`` seconds.
+        """End every process in the sandbox, whatever it ignores; True when they are gone within ``timeout``
+        seconds.
 
-        Killing process one of a pid namespace kills all of it. A session that was forked into the sandbox has to be
-        reaped by the process that forked it before the kernel lets the namespace go. May be called again.
+        Killing process one of a pid namespace kills all of it. A session that was forked into the sandbox has
+        to be reaped by the process that forked it before the kernel lets the namespace go. May be called
+        again.
         """
         if self.pidfd < 0:
             return True

@@ -1,0 +1,278 @@
+"""Control groups: one per session, of version 2 where a subtree is delegated to us, else of version 1."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from mograder.errors import SandboxError
+from mograder.sandbox.limits import Limits, Means
+
+MOUNT = Path("/sys/fs/cgroup")
+V1_CONTROLLERS = ("memory", "pids", "cpu")
+V2_CONTROLLERS = ("memory", "pids", "cpu")
+
+_PERIOD = 100_000  # microseconds; the kernel's own default
+_REMOVAL_TIMEOUT = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a session used. ``out_of_memory`` counts kills, ``refused_forks`` processes that it could not
+    have."""
+
+    memory_bytes: int
+    processes: int
+    cpu_seconds: float
+    out_of_memory: int
+    refused_forks: int
+
+
+class Cgroup:
+    """One session's control group: a directory (version 2), or one in each controller's tree (version 1)."""
+
+    def __init__(self, version: int, directories: dict[str, Path]) -> None:
+        self._version = version
+        self._directories = directories
+
+    def open_procs(self) -> list[int]:
+        """Descriptors through which a process enters by writing ``0``. Rights are judged now, not when it
+        does."""
+        return [
+            os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            for directory in sorted(set(self._directories.values()))
+        ]
+
+    def pids(self) -> list[int]:
+        directory = next(iter(self._directories.values()))
+        return [int(line) for line in (directory / "cgroup.procs").read_text().split()]
+
+    def usage(self) -> Usage:
+        """Counters of now. A counter that the host does not keep is 0."""
+        if self._version == 2:
+            return Usage(
+                memory_bytes=_number(self._directories["memory"] / "memory.current"),
+                processes=_number(self._directories["pids"] / "pids.current"),
+                cpu_seconds=_field(self._directories["cpu"] / "cpu.stat", "usage_usec") / 1e6,
+                out_of_memory=_field(self._directories["memory"] / "memory.events", "oom_kill"),
+                refused_forks=_field(self._directories["pids"] / "pids.events", "max"),
+            )
+        return Usage(
+            memory_bytes=_number(self._directories["memory"] / "memory.usage_in_bytes"),
+            processes=_number(self._directories["pids"] / "pids.current"),
+            cpu_seconds=_number(self._directories["cpu"] / "cpuacct.usage") / 1e9,
+            out_of_memory=_field(self._directories["memory"] / "memory.oom_control", "oom_kill"),
+            refused_forks=_field(self._directories["pids"] / "pids.events", "max"),
+        )
+
+    def kill(self) -> None:
+        """End every process in the group."""
+        with contextlib.suppress(FileNotFoundError):  # a kernel before 5.14, or version 1
+            if self._version == 2:
+                _write(self._directories["pids"] / "cgroup.kill", "1")
+                return
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def remove(self) -> bool:
+        """Remove the group; False when processes are still in it after two seconds."""
+        return all([_remove(directory) for directory in set(self._directories.values())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """A place where control groups can be made. ``means`` says of which kind, ``base`` where, by
+    controller."""
+
+    means: Means
+    base: dict[str, Path]
+
+    @property
+    def version(self) -> int:
+        return 2 if self.means == "cgroup v2" else 1
+
+    def session(self, name: str, limits: Limits) -> Cgroup:
+        """A new, empty group with these limits. Raises SandboxError."""
+        directories = {controller: base / name for controller, base in self.base.items()}
+        made = Cgroup(self.version, directories)
+        try:
+            for directory in set(directories.values()):
+                directory.mkdir()
+            _limit(self.version, directories, limits)
+        except OSError as error:
+            made.remove()
+            raise SandboxError(f"No control group could be made for {name}: {error}.") from error
+        return made
+
+    def moved(self, inside: str) -> Tree:
+        """The same tree as a jail sees it that has it mounted at ``inside``."""
+        return Tree(
+            means=self.means, base=dict(zip(self.base, map(Path, self._insides(inside)), strict=True))
+        )
+
+    def binds(self, inside: str) -> tuple[tuple[Path, str], ...]:
+        """What a jail must mount, writable, for ``moved(inside)`` to be true."""
+        return tuple(dict(zip(self.base.values(), self._insides(inside), strict=True)).items())
+
+    def give(self, uid: int, gid: int) -> None:
+        """Let another user make groups here (a jailed engine that is not root). Raises OSError."""
+        for base in set(self.base.values()):
+            for path in (
+                base,
+                base / "cgroup.procs",
+                base / "cgroup.subtree_control",
+                base / "cgroup.threads",
+            ):
+                if path.exists():
+                    os.chown(path, uid, gid)
+
+    def remove(self) -> bool:
+        return all([_remove(base) for base in set(self.base.values())])
+
+    def _insides(self, inside: str) -> list[str]:
+        return [inside if self.version == 2 else f"{inside}/{controller}" for controller in self.base]
+
+
+def find(mount: Path = MOUNT) -> Tree | None:
+    """A new tree of the best kind that this process may make; None when it may make none. Tries, does not
+    guess."""
+    for attempt in (_version_2, _version_1):
+        tree = attempt(mount)
+        if tree is not None:
+            return tree
+    return None
+
+
+def _version_2(mount: Path) -> Tree | None:
+    """A group below our own, which must have been delegated: ``Delegate=yes`` in a systemd unit does it.
+
+    A group that hands controllers to children may hold no process itself, so we move ourselves into a leaf
+    first.
+    """
+    own = _own_group("0", "")
+    for root in (mount, mount / "unified"):
+        parent = root / own.lstrip("/") if own is not None else None
+        if parent is None or not (parent / "cgroup.controllers").exists():
+            continue
+        if not set(V2_CONTROLLERS) <= set((parent / "cgroup.controllers").read_text().split()):
+            continue
+        base = parent / _new_name()
+        try:
+            _leave_to_leaf(parent)
+            _delegate(parent)
+            base.mkdir()
+            _delegate(base)
+        except OSError:
+            _remove(base)
+            continue
+        return Tree(means="cgroup v2", base=dict.fromkeys(V2_CONTROLLERS, base))
+    return None
+
+
+def _version_1(mount: Path) -> Tree | None:
+    name = _new_name()
+    base: dict[str, Path] = {}
+    for controller in V1_CONTROLLERS:
+        own = _own_group(None, controller)
+        parent = mount / controller / (own or "").lstrip("/")
+        if not parent.is_dir():  # in a container the path is the host's, the mount is ours
+            parent = mount / controller
+        try:
+            (parent / name).mkdir()
+        except OSError:
+            for made in base.values():
+                _remove(made)
+            return None
+        base[controller] = parent / name
+    return Tree(means="cgroup v1", base=base)
+
+
+def _limit(version: int, directories: dict[str, Path], limits: Limits) -> None:
+    memory, pids, cpu = (directories[controller] for controller in ("memory", "pids", "cpu"))
+    _write(pids / "pids.max", str(limits.processes))
+    quota = None if limits.cpu_cores is None else int(limits.cpu_cores * _PERIOD)
+    if version == 2:
+        _write(memory / "memory.max", str(limits.memory_bytes))
+        _write_if_there(memory / "memory.swap.max", "0")
+        _write(memory / "memory.oom.group", "1")  # the session as a whole, not the process that asked last
+        _write(cpu / "cpu.weight", str(limits.cpu_weight))
+        if quota is not None:
+            _write(cpu / "cpu.max", f"{quota} {_PERIOD}")
+        return
+    _write(memory / "memory.limit_in_bytes", str(limits.memory_bytes))
+    _write_if_there(memory / "memory.memsw.limit_in_bytes", str(limits.memory_bytes))
+    _write(cpu / "cpu.shares", str(max(2, limits.cpu_weight * 1024 // 100)))
+    if quota is not None:
+        _write(cpu / "cpu.cfs_period_us", str(_PERIOD))
+        _write(cpu / "cpu.cfs_quota_us", str(quota))
+
+
+def _own_group(hierarchy: str | None, controller: str) -> str | None:
+    """Our group in a hierarchy (proc(5), /proc/pid/cgroup): by its number, or by one of its controllers."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        number, controllers, path = line.split(":", 2)
+        if number == hierarchy if hierarchy is not None else controller in controllers.split(","):
+            return path
+    return None
+
+
+def _leave_to_leaf(parent: Path) -> None:
+    leaf = parent / "hub"
+    leaf.mkdir(exist_ok=True)
+    for pid in (parent / "cgroup.procs").read_text().split():
+        _write(leaf / "cgroup.procs", pid)
+
+
+def _delegate(directory: Path) -> None:
+    _write(directory / "cgroup.subtree_control", " ".join(f"+{controller}" for controller in V2_CONTROLLERS))
+
+
+def _new_name() -> str:
+    return f"mograder-{secrets.token_hex(4)}"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def _write_if_there(path: Path, text: str) -> None:
+    if path.exists():
+        path.write_text(text)
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except FileNotFoundError:
+        return 0
+
+
+def _field(path: Path, name: str) -> int:
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.split()[:1] == [name]), 0)
+
+
+def _remove(directory: Path) -> bool:
+    """A group goes when its last process is reaped, for which there is no event in version 1."""
+    deadline = time.monotonic() + _REMOVAL_TIMEOUT
+    while True:
+        try:
+            directory.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        else:
+            return True

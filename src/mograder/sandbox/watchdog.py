@@ -1,0 +1,118 @@
+"""Hold sessions to limits that no kernel means on this host holds them to, by looking now and then."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mograder.sandbox import usage
+from mograder.sandbox.limits import Limits, Reason
+from mograder.sandbox.profile import SCRATCH
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A session under watch. ``memory_counted``: a control group bounds its memory and processes already."""
+
+    name: str
+    init_pid: int
+    workspace: Path
+    limits: Limits
+    memory_counted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excess:
+    """A session that took too much, and a sentence about it."""
+
+    name: str
+    reason: Reason
+    detail: str
+
+
+class Watchdog:
+    """Looks at all sessions at once. It finds; ending a session is for who started it.
+
+    Between two looks a session can take more than its limit. That is why this is the last of the means: it
+    protects from accidents, and from an attacker only slowly.
+    """
+
+    def __init__(self) -> None:
+        self._watched: dict[str, Watched] = {}
+        self._turns: list[str] = []
+
+    def add(self, watched: Watched) -> None:
+        self._watched[watched.name] = watched
+
+    def remove(self, name: str) -> None:
+        self._watched.pop(name, None)
+
+    def look(self) -> list[Excess]:
+        """Who is over a limit now: memory and processes of all, and the disk of the session whose turn it
+        is."""
+        members = _members(watched.init_pid for watched in self._watched.values())
+        found = [
+            self._memory(watched, members.get(watched.init_pid, [])) for watched in self._watched.values()
+        ]
+        if turn := self._next_turn():
+            found.append(self._disk(turn, members.get(turn.init_pid, [])))
+        return [excess for excess in found if excess is not None]
+
+    def _next_turn(self) -> Watched | None:
+        """One workspace a look: measuring reads every directory of it."""
+        self._turns = [name for name in self._turns if name in self._watched] or list(self._watched)
+        return self._watched[self._turns.pop(0)] if self._turns else None
+
+    def _memory(self, watched: Watched, pids: list[int]) -> Excess | None:
+        if watched.memory_counted:
+            return None
+        limits = watched.limits
+        tasks = sum(usage.threads(pid) for pid in pids)
+        if tasks > limits.processes + _HOLDERS:
+            return _excess(watched, "processes", f"{tasks} processes and threads, {limits.processes} allowed")
+        scratch = usage.scratch_bytes(watched.init_pid, SCRATCH)
+        # Shared pages count fully in the resident size: what is below the limit by that is below it for sure.
+        if scratch + sum(usage.resident_bytes(pid) for pid in pids) <= limits.memory_bytes:
+            return None
+        used = scratch + sum(usage.proportional_bytes(pid) for pid in pids)
+        if used <= limits.memory_bytes:
+            return None
+        return _excess(watched, "memory", f"{used >> 20} MiB, {limits.memory_bytes >> 20} MiB allowed")
+
+    def _disk(self, watched: Watched, pids: list[int]) -> Excess | None:
+        limits = watched.limits
+        try:
+            taken = usage.tree(watched.workspace, max_bytes=limits.disk_bytes, max_inodes=limits.inodes)
+        except usage.TooMuch as much:
+            return _excess(watched, "disk", str(much))
+        deleted = usage.deleted_bytes(pids, watched.workspace)
+        if taken + deleted <= limits.disk_bytes:
+            return None
+        return _excess(watched, "disk", f"{deleted >> 20} MiB in deleted files that are still open")
+
+
+_HOLDERS = 3  # bubblewrap's own process one, the process that waits, the thread that is just starting
+
+
+def _excess(watched: Watched, reason: Reason, detail: str) -> Excess:
+    return Excess(name=watched.name, reason=reason, detail=detail)
+
+
+def _members(inits: Iterable[int]) -> dict[int, list[int]]:
+    """Process one of a sandbox -> every process in its pid namespace. One pass over /proc for all."""
+    spaces = {space: init for init in inits if (space := _pid_namespace(init)) is not None}
+    members: dict[int, list[int]] = defaultdict(list)
+    for name in os.listdir("/proc"):  # noqa: PTH208  (names only: a Path per process is the cost of this function)
+        if name.isdigit() and (init := spaces.get(_pid_namespace(int(name)) or 0)) is not None:
+            members[init].append(int(name))
+    return members
+
+
+def _pid_namespace(pid: int) -> int | None:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        return os.stat(f"/proc/{pid}/ns/pid").st_ino  # noqa: PTH116
+    return None
