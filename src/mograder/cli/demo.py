@@ -10,9 +10,12 @@ import click
 from mograder import demo
 from mograder.cli.hub import run
 from mograder.cli.local import publish_locally
-from mograder.course import Course
+from mograder.course import Course, list_items
 from mograder.errors import MograderError
-from mograder.generate import generate
+from mograder.generate.items import item_named
+from mograder.generate.kinds import Neighbours
+from mograder.generate.plan import plan_release
+from mograder.generate.write import write_release
 from mograder.hub.settings import Options
 
 
@@ -35,9 +38,12 @@ def command(directory: Path | None, port: int, host: str, headless: bool, prepar
     click.echo(f"The demo course is in {root}", err=True)
     demo.copy_to(root)
     course = Course.load(root)
-    items = generate(course, [entry.name for entry in sorted(course.source_dir.iterdir()) if entry.is_dir()])
-    for item in items:
-        publish_locally(course, item.name)
+    for name in list_items(course.source_dir):
+        item = item_named(course, name)
+        write_release(
+            plan_release(item, Neighbours(course.source_dir, course.release_dir, [])), course.release_dir
+        )
+        publish_locally(course, name)
     if not prepare_only:
         run(root, Options(host=host, port=port, dev=True, headless=headless))
 
