@@ -9,8 +9,9 @@ from typing import Literal, Protocol
 
 from mograder.validation.scratch import Scratch
 
-#: How a run ended: by itself, out of time, called off, over a limit, or it could not be started or was killed.
-How = Literal["done", "time", "cancelled", "memory", "processes", "killed"]
+#: How a run ended: by itself, out of time, called off, over a limit; the notebook's own process crashed while
+#: marimo's waited for it; or something outside killed it.
+How = Literal["done", "time", "cancelled", "memory", "processes", "crashed", "killed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,16 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 
 _LOOK_SECONDS = 0.1
+#: Seconds between the end of the notebook's process and that of marimo's, which is done with it by then.
+_DEAD_SECONDS = 3.0
 _PAGE = resource.getpagesize()
 
 
@@ -57,25 +60,41 @@ class Tail:
         return (self._head + note + b"".join(self._tail)).decode("utf-8", "replace")
 
 
-def descendants(root: int) -> set[int]:
+class Seen(NamedTuple):
+    """One process as the kernel shows it."""
+
+    parent: int
+    state: str
+
+
+def look(process: int) -> Seen | None:
+    """``process`` now; None if there is none."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_bytes()
+    except OSError:
+        return None
+    # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, counted from the state (field 3)
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return Seen(int(fields[1]), fields[0].decode())
+
+
+def descendants(root: int) -> dict[int, Seen]:
     """Every process below ``root`` that can be seen now."""
+    numbers = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    everything = {process: seen for process in numbers if (seen := look(process))}
     children: dict[int, list[int]] = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                stat = Path(f"/proc/{entry.name}/stat").read_bytes()
-                parent = int(stat[stat.rindex(b")") + 2 :].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found: set[int] = set()
+    for process, seen in everything.items():
+        children.setdefault(seen.parent, []).append(process)
+    found: dict[int, Seen] = {}
     waiting = [root]
     while waiting:
         for child in children.get(waiting.pop(), []):
-            found.add(child)
+            found[child] = everything[child]
             waiting.append(child)
     return found
 
 
-def memory_of(processes: set[int]) -> int:
+def memory_of(processes: Iterable[int]) -> int:
     """Bytes of memory that ``processes`` hold and share with no file."""
     total = 0
     for process in processes:
@@ -89,7 +108,7 @@ def end_all() -> None:
     """Kill every process below this one, also those that start meanwhile, and wait until none is left."""
     while True:
         seen: set[int] = set()
-        while (found := descendants(os.getpid())) - seen:
+        while (found := set(descendants(os.getpid()))) - seen:
             _signal(found - seen, signal.SIGSTOP)  # what is stopped starts nothing new
             seen |= found
         _signal(seen, signal.SIGKILL)
@@ -147,13 +166,14 @@ def _lower(kind: int, value: int) -> None:
 
 
 def _watch(child: subprocess.Popen[bytes], output: int, log: Tail, order: dict[str, Any]) -> str:
-    """Follow the run until it ends, goes over a limit, or the lifeline closes."""
+    """Follow the run until it ends, crashes, goes over a limit, or the lifeline closes."""
     lifeline = sys.stdin.fileno()
     ended = os.pidfd_open(child.pid)
     poll = select.poll()
     for descriptor in (lifeline, ended, output):
         poll.register(descriptor, select.POLLIN)
     next_look = time.monotonic() + _LOOK_SECONDS
+    kernel = Kernel(child.pid)
     while True:
         ready = {descriptor for descriptor, _ in poll.poll(_LOOK_SECONDS * 1000)}
         if output in ready and not _drain(output, log):
@@ -162,14 +182,45 @@ def _watch(child: subprocess.Popen[bytes], output: int, log: Tail, order: dict[s
             return "done"
         if lifeline in ready:
             return "cancelled"
-        if time.monotonic() >= next_look:
-            if over := _over_limit(order):
-                return over
-            next_look = time.monotonic() + _LOOK_SECONDS
+        if (now := time.monotonic()) < next_look:
+            continue
+        below = descendants(os.getpid())
+        if over := _over_limit(below, order):
+            return over
+        if kernel.is_lost(below, now):
+            return "crashed"
+        next_look = time.monotonic() + _LOOK_SECONDS
 
 
-def _over_limit(order: dict[str, Any]) -> str:
-    below = descendants(os.getpid())
+class Kernel:
+    """The notebook's own process below marimo's, which would wait for ever for one that is gone.
+
+    It is the only child of marimo's process but for the one that multiprocessing keeps to tidy up.
+    """
+
+    def __init__(self, main: int) -> None:
+        self._main = main
+        self._seen = False
+        self._lost_since: float | None = None
+
+    def is_lost(self, below: dict[int, Seen], now: float) -> bool:
+        """Whether it was there and has been gone for longer than marimo needs to end after it."""
+        if any(seen.parent == self._main and _is_kernel(process, seen) for process, seen in below.items()):
+            self._seen, self._lost_since = True, None
+        elif self._seen and self._lost_since is None:
+            self._lost_since = now
+        return self._lost_since is not None and now - self._lost_since > _DEAD_SECONDS
+
+
+def _is_kernel(process: int, seen: Seen) -> bool:
+    try:
+        words = Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return seen.state != "Z" and b"resource_tracker" not in words
+
+
+def _over_limit(below: dict[int, Seen], order: dict[str, Any]) -> str:
     if len(below) > order["processes"]:
         return "processes"
     return "memory" if memory_of(below) > order["memory"] else ""
@@ -188,7 +239,7 @@ def _drain(output: int, log: Tail) -> bool:
     return True
 
 
-def _signal(processes: set[int], number: int) -> None:
+def _signal(processes: Iterable[int], number: int) -> None:
     for process in processes:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or not ours to end
             os.kill(process, number)
