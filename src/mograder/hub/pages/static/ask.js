@@ -12,8 +12,8 @@ export class Refusal extends Error {
 
 // POST `body` to `url` and return the JSON answer. Throws Refusal for a refusal, TypeError if nobody answers.
 export async function ask(url, body = new FormData()) {
-  const csrf = document.querySelector("meta[name=csrf]").content;
-  body.set("csrf", csrf);
+  const csrf = document.querySelector("meta[name=csrf]")?.content ?? "";
+  if (csrf) body.set("csrf", csrf);
   const files = [...body.values()].some((value) => value instanceof File);
   const response = await fetch(url, {
     method: "POST",

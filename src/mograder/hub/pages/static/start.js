@@ -4,7 +4,8 @@ import { Refusal, ask, make, tellTabs, within } from "./ask.js";
 const id = (name) => document.getElementById(name);
 const { start, events, failed } = id("start").dataset;
 const CALM = 150; // ms without a spinner: a session that is up answers sooner
-let source;
+let source; // the steps, while they are shown
+let accepted = false; // the hub took the order and works on: its end is told by events
 let leaving = false;
 
 function leave(url) {
@@ -52,24 +53,30 @@ function fail(detail, logTail = "") {
   id("again").hidden = false;
 }
 
-function listen() {
-  if (leaving || source) return;
+// An end that the events tell may be that of an earlier start; the answer to our own order comes first.
+function follow() {
+  if (source || leaving) return;
   source = new EventSource(events);
+  source.onopen = () => id("steps").replaceChildren(); // each connection tells all from the beginning
   const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
   on("step", step);
-  on("ready", ({ url }) => leave(url));
-  on("failed", ({ detail, log_tail }) => fail(detail, log_tail));
+  on("queued", step);
+  on("ready", ({ url }) => accepted && leave(url));
+  on("failed", ({ detail, log_tail }) => accepted && fail(detail, log_tail));
 }
 
 async function begin() {
+  accepted = false;
   id("failure").hidden = true;
   id("again").hidden = true;
   id("progress").hidden = false;
   id("steps").replaceChildren();
   id("title").textContent = id("title").dataset.title;
-  const slow = setTimeout(listen, CALM);
+  const slow = setTimeout(follow, CALM);
   try {
-    await arrive();
+    const { url } = await arrive();
+    accepted = !url;
+    url ? leave(url) : follow();
   } catch (error) {
     const known = error instanceof Refusal;
     fail(known ? error.message : "The hub does not answer. Your work is safe.", known ? error.answer.log_tail : "");
@@ -82,8 +89,7 @@ async function begin() {
 async function arrive() {
   for (let lost = 0; ; ) {
     try {
-      const answer = await ask(start);
-      return answer.url ? leave(answer.url) : listen(); // accepted: the events tell the rest
+      return await ask(start);
     } catch (error) {
       const busy = error.status === 503 && error.retryAfter > 0;
       if (!busy && (error instanceof Refusal || ++lost > 4)) throw error;
