@@ -33,17 +33,18 @@ def main(words: list[str] | None = None) -> int:
         return NO_HTML
 
 
-def export(spec: options.ExportSpec) -> int:
+def export(spec: options.ExportSpec, start_kernel: kernels.Start | None = None) -> int:
     """Run ``spec`` in this process; one of the exit statuses above. The HTML appears whole or not at all.
 
-    Raises ``NotANotebook`` or ``HookMissing`` before anything ran.
+    ``start_kernel`` starts its kernel (None: multiprocessing does, and it ends with this process). Raises
+    ``NotANotebook`` or ``HookMissing`` before anything ran.
     """
     readable.check(Path(spec.notebook))
     output = Path(spec.output)
     partial = output.with_name(f".{output.name}.part")
     partial.unlink(missing_ok=True)
     hooks.install({})
-    kernels.watch_over()
+    kernels.start_with(start_kernel or kernels.watched)
     status = serve.run(hooks.command_line(), options.export_arguments(spec, str(partial)))
     if not partial.is_file():
         return NO_HTML

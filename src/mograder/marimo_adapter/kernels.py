@@ -16,9 +16,10 @@ from typing import Any
 _TARGET = "launch_kernel"
 
 Popen = Callable[[Any], Any]
+Start = Callable[[Any, Popen], Any]
 
 
-def start_with(start: Callable[[Any, Popen], Any]) -> None:
+def start_with(start: Start) -> None:
     """Have marimo's kernel processes started by ``start(process, original)``; other processes start as ever.
 
     ``original(process)`` is what multiprocessing would have done. ``process._target`` may be changed before.
@@ -29,9 +30,11 @@ def start_with(start: Callable[[Any, Popen], Any]) -> None:
         _replace(kind, start)
 
 
-def watch_over() -> None:
-    """Make each kernel that is started from now on end itself when this process has ended."""
-    start_with(_start_watched)
+def watched(process: Any, original: Popen) -> Any:
+    """Start a kernel as multiprocessing would, one that ends itself when this process has ended."""
+    arguments = (os.getpid(), process._target, process._args, process._kwargs)
+    process._target, process._args, process._kwargs = _enter_watched, arguments, {}
+    return original(process)
 
 
 def is_kernel(process: Any) -> bool:
@@ -41,19 +44,13 @@ def is_kernel(process: Any) -> bool:
     return getattr(target, "__name__", "") == _TARGET and module.startswith("marimo.")
 
 
-def _replace(kind: Any, start: Callable[[Any, Popen], Any]) -> None:
+def _replace(kind: Any, start: Start) -> None:
     original = kind._Popen
 
     def popen(process: Any) -> Any:
         return start(process, original) if is_kernel(process) else original(process)
 
     kind._Popen = staticmethod(popen)
-
-
-def _start_watched(process: Any, original: Popen) -> Any:
-    arguments = (os.getpid(), process._target, process._args, process._kwargs)
-    process._target, process._args, process._kwargs = _enter_watched, arguments, {}
-    return original(process)
 
 
 def _enter_watched(server: int, target: Callable[..., Any], args: Any, named: Any) -> Any:

@@ -34,12 +34,15 @@ def main(words: list[str] | None = None) -> int:
         return relay.serve(spec, listener, shared_loopback=given.shared_loopback)
 
 
-def serve(spec: options.ServeSpec, listener: socket.socket) -> int:
-    """Run marimo in this process on ``listener`` until it ends; its exit status. Raises ``HookMissing``."""
+def serve(spec: options.ServeSpec, listener: socket.socket, start_kernel: kernels.Start | None = None) -> int:
+    """Run marimo in this process on ``listener`` until it ends; its exit status. Raises ``HookMissing``.
+
+    ``start_kernel`` starts its kernels (None: multiprocessing does, and they end with this process).
+    """
     command = hooks.command_line()
     hooks.serve_on(listener)
     hooks.install(options.settings(spec))
-    kernels.watch_over()
+    kernels.start_with(start_kernel or kernels.watched)
     return run(command, options.serve_arguments(spec))
 
 

@@ -1,0 +1,171 @@
+"""One throw-away session of a notebook, to learn which modules its server and its kernel load, and whether it
+works.
+
+Which modules these are differs between versions of marimo and between notebooks, so they are looked at, not
+listed. The session runs in forks of the warm process, unconfined: it is the published notebook, which the
+environment was made for, and the warm process itself has no more to lose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mograder.marimo_adapter import browser, options, session
+from mograder.marimo_adapter.control import Order
+
+#: The notebook for an environment that is not there for one in particular.
+_PLAIN = """\
+import marimo
+
+app = marimo.App()
+
+
+@app.cell
+def _():
+    import marimo as mo
+    return (mo,)
+
+
+@app.cell
+def _(mo):
+    mo.md("ready")
+    return
+"""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a session of the notebook loaded, in the order of loading; ``problem``: why it failed, if it did."""
+
+    modules: tuple[str, ...]
+    problem: str | None = None
+
+
+def learn(notebook: Path | None, *, timeout: float) -> Learned:
+    """Run ``notebook`` (None: a trivial one) in an editor session for at most ``timeout`` seconds, then export it."""
+    with tempfile.TemporaryDirectory(prefix="canary-") as name:
+        root = Path(name)
+        spec = options.ServeSpec("edit", _workspace(root, notebook), "/canary")
+        with _session(root, spec) as server:
+            problem = _visit(root, spec, timeout)
+            os.kill(server, signal.SIGTERM)
+            _wait(server, 5)
+        modules = [*_read(root / "server.modules"), *_read(root / "kernel.modules")]
+    return Learned(tuple(dict.fromkeys(modules)), problem)
+
+
+def _workspace(root: Path, notebook: Path | None) -> str:
+    """A working directory with a copy of the notebook; what lies beside it is only linked, however large it is."""
+    place = root / "workspace"
+    place.mkdir()
+    if notebook is None:
+        (place / "plain.py").write_text(_PLAIN)
+        return "plain.py"
+    for entry in notebook.parent.iterdir():
+        if entry.name != notebook.name:
+            (place / entry.name).symlink_to(entry)
+    shutil.copyfile(notebook, place / notebook.name)
+    return notebook.name
+
+
+@contextlib.contextmanager
+def _session(root: Path, spec: options.ServeSpec) -> Iterator[int]:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(root / "socket"))
+    listener.listen(16)
+    log = os.open(root / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    environment = {**options.environment(root / "home"), "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+    pid = session.fork(
+        Order(spec=spec, cwd=str(root / "workspace"), env=environment, listener=listener.fileno(), log=log),
+        after=lambda: tell(root / "server.modules"),
+    )
+    listener.close()
+    os.close(log)
+    try:
+        yield pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+def _visit(root: Path, spec: options.ServeSpec, timeout: float) -> str | None:
+    """Use the session as a browser would, from a fork of our own: the client has threads. What went wrong, or None."""
+    reader, writer = os.pipe()
+    visitor = os.fork()
+    if visitor == 0:
+        os.close(reader)
+        _visitor(writer, root, spec)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as said:
+        ready, _, _ = select.select([said], [], [], timeout)
+        problem = said.read().decode() if ready else f"its cells did not end within {timeout:g} s"
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(visitor, signal.SIGKILL)
+    os.waitpid(visitor, 0)
+    return problem or None
+
+
+def _visitor(writer: int, root: Path, spec: options.ServeSpec) -> None:
+    problem = ""
+    try:
+        tab = browser.Tab(str(root / "socket"), spec.base_url)
+        tab.open()
+        tab.run_all()
+        tab.try_editing(str(root / "workspace" / spec.notebook))
+        tab.run(_TELL.format(path=str(root / "kernel.modules")))
+    except Exception as error:  # noqa: BLE001 - said to the warm process
+        problem = f"{type(error).__name__}: {error}"
+    finally:
+        os.write(writer, problem.encode()[:4000])
+        os._exit(0)
+
+
+#: Run in the kernel as a cell of its own.
+_TELL = """
+from mograder.marimo_adapter import canary as _canary
+from pathlib import Path as _Path
+_canary.tell(_Path({path!r}))
+"""
+
+
+def tell(path: Path) -> None:
+    """Write the modules of this process to ``path``: those of the interpreter and of the environment alone."""
+    own = tuple(str(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix))
+    names = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        # A helper module beside the notebook must not be there in a session, which has its own.
+        if name.startswith("__m") or (file and not str(Path(file).resolve()).startswith(own)):
+            continue
+        names.append(name)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(names))
+    temporary.replace(path)
+
+
+def _read(path: Path) -> list[str]:
+    try:
+        return [str(name) for name in json.loads(path.read_text())]
+    except (OSError, ValueError):
+        return []
+
+
+def _wait(pid: int, timeout: float) -> None:
+    """Give the server time to write down its modules."""
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(pid)
+        select.select([pidfd], [], [], timeout)
+        os.close(pidfd)

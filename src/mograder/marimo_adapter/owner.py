@@ -1,0 +1,154 @@
+"""The owner's side of a warm process: start it, order sessions, hear of their ends. Blocking; one thread at a
+time."""
+
+from __future__ import annotations
+
+import itertools
+import select
+import socket
+import subprocess
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mograder.errors import EnvironmentFailed, SessionFailed
+from mograder.marimo_adapter import control
+
+#: Seconds within which a fork must be in its sandbox, or refused.
+_ANSWER = 15.0
+
+
+class Ended(NamedTuple):
+    """A session that is gone. ``status`` is an exit status, or minus the number of the signal that ended it."""
+
+    pid: int
+    status: int
+    key: str
+
+
+@dataclass
+class Warm:
+    """A warm process that is ready. ``fileno`` is readable when there is something for ``ended``.
+
+    ``skipped`` are packages that sessions import themselves, ``problem`` why the notebook that it learned
+    from did not get to its end (None: it did).
+    """
+
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    marimo: str
+    modules: int
+    skipped: tuple[str, ...]
+    problem: str | None
+    _ends: deque[Ended] = field(default_factory=deque)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    @classmethod
+    def start(
+        cls,
+        python: Path,
+        *,
+        env: Mapping[str, str],
+        notebook: Path | None = None,
+        timeout: float = 120.0,
+        log: int = subprocess.DEVNULL,
+    ) -> Warm:
+        """Start the warm process of ``python``'s environment and wait until it is ready, ``timeout`` seconds
+        at most.
+
+        ``env`` is its whole environment (``options.environment`` with the home that sessions will have).
+        ``notebook`` is what it learns from. Raises ``EnvironmentFailed``: then sessions need fresh processes.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        words = [str(python), "-I", "-B", "-m", "mograder.marimo_adapter.warm", "--fd", str(theirs.fileno())]
+        words += ["--timeout", str(timeout / 2)]  # the other half is for importing
+        words += ["--notebook", str(notebook)] if notebook else []
+        with theirs:
+            process = subprocess.Popen(
+                words,
+                env=dict(env),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+            )
+        try:
+            word = _first_word(ours, timeout)
+        except EnvironmentFailed:
+            process.kill()
+            process.wait()
+            ours.close()
+            raise
+        return cls(process, ours, word["marimo"], word["modules"], tuple(word["skipped"]), word["problem"])
+
+    def fork(self, order: control.Order, key: str = "") -> int:
+        """Fork a session; its pid as the warm process sees it. The order's descriptors stay the caller's.
+
+        ``key`` comes back from ``alive`` and ``ended``. Raises ``SessionFailed`` with the reason.
+        """
+        name = key or f"session-{next(self._numbers)}"
+        try:
+            control.send(self.channel, order.message(name), order.descriptors()[1])
+        except OSError as error:
+            raise SessionFailed(f"The warm process is gone: {error.strerror}.") from error
+        answer = self._answer(name)
+        if "pid" not in answer:
+            raise SessionFailed(f"A session could not be forked: {answer.get('error', 'it is not said why')}")
+        return int(answer["pid"])
+
+    def alive(self) -> dict[int, str]:
+        """The sessions that run: pid -> key. Raises ``SessionFailed`` when the warm process is gone."""
+        try:
+            control.send(self.channel, {"do": "list", "id": "list"})
+        except OSError as error:
+            raise SessionFailed(f"The warm process is gone: {error.strerror}.") from error
+        return {int(row["pid"]): str(row["id"]) for row in self._answer("list")["alive"]}
+
+    def ended(self, timeout: float = 0) -> Ended | None:
+        """The next session whose end was not told yet, waiting up to ``timeout`` seconds; None when there is none."""
+        if not self._ends and select.select([self.channel], [], [], timeout)[0]:
+            message, _ = control.receive(self.channel)
+            self._note(message or {})
+        return self._ends.popleft() if self._ends else None
+
+    def fileno(self) -> int:
+        return self.channel.fileno()
+
+    def stop(self) -> None:
+        """End the warm process; its sessions go on."""
+        self.channel.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _answer(self, name: str) -> dict[str, Any]:
+        deadline = time.monotonic() + _ANSWER
+        while select.select([self.channel], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            message, _ = control.receive(self.channel)
+            if message is None:
+                break
+            if "exit" not in message and message.get("id") == name:
+                return message
+            self._note(message)
+        raise SessionFailed("The warm process does not answer.")
+
+    def _note(self, message: Mapping[str, Any]) -> None:
+        if "exit" in message:
+            self._ends.append(Ended(int(message["exit"]), int(message["status"]), str(message["id"])))
+
+
+def _first_word(channel: socket.socket, timeout: float) -> dict[str, Any]:
+    if not select.select([channel], [], [], timeout)[0]:
+        raise EnvironmentFailed(f"The packages were not imported within {timeout:g} s.")
+    word, _ = control.receive(channel)
+    if word is None:
+        raise EnvironmentFailed("The interpreter of the environment ended while it imported the packages.")
+    if "failed" in word:
+        raise EnvironmentFailed(f"The environment can not be kept warm: {word['reason']}.")
+    return word

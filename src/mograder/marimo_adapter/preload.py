@@ -1,0 +1,100 @@
+"""Importing ahead what sessions will need, in a process that must stay without threads."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import ExtensionFileLoader, SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+#: What every session of marimo needs, whatever its notebook imports.
+BASE = ("marimo", "marimo._cli.cli", "marimo._server.start", "marimo._runtime.runtime", "uvicorn")
+
+
+class NotForkable(Exception):
+    """The process can not be forked into sessions. ``module`` is the one whose import is to blame, ``root``
+    the one that was being imported for us."""
+
+    def __init__(self, reason: str, module: str, root: str) -> None:
+        super().__init__(f"{module} {reason}")
+        self.reason, self.module, self.root = reason, module, root
+
+
+def bring(names: Iterable[str], skip: Iterable[str] = ()) -> list[str]:
+    """Import ``names`` in their order, but for packages in ``skip``; the names that could not be imported.
+
+    Raises ``NotForkable`` after the first that leaves a thread or shared writable memory behind.
+    """
+    skipped, failed = set(skip), []
+    with _watching() as watch:
+        for name in names:
+            if name.partition(".")[0] in skipped or name in sys.modules:
+                continue
+            try:
+                importlib.import_module(name)
+            except BaseException:  # noqa: BLE001 - a package may raise anything
+                failed.append(name)
+            watch.look(name)
+            if watch.culprit is not None:
+                raise NotForkable("starts a thread when it is imported", watch.culprit, name)
+    return failed
+
+
+def settle() -> None:
+    """Take what is imported out of the garbage collector's sight: it would touch, and so copy, each session's
+    pages.
+
+    Not collected first: freed objects would leave holes in pages that sessions then fill and copy.
+    """
+    gc.disable()
+    gc.freeze()
+
+
+def threads() -> int:
+    """The number of threads of this process."""
+    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - a Path per entry is what this avoids
+
+
+def shared_memory() -> list[str]:
+    """Writable memory that forked sessions would share, by what /proc/self/maps calls it."""
+    with Path("/proc/self/maps").open(encoding="utf-8", errors="replace") as lines:
+        return [line.rstrip() for line in lines if line.split(" ", 2)[1] == "rw-s"]
+
+
+class _Watch:
+    """Notices after which module's code the process has a thread. Nothing is raised there: packages swallow errors."""
+
+    def __init__(self) -> None:
+        self.culprit: str | None = None
+
+    def look(self, module: str) -> None:
+        if self.culprit is None and threads() > 1:
+            self.culprit = module
+
+
+@contextmanager
+def _watching() -> Iterator[_Watch]:
+    """Look after the code of every module that is imported meanwhile, the innermost first."""
+    watch = _Watch()
+    kinds: tuple[Any, ...] = (SourceFileLoader, ExtensionFileLoader)
+    originals = [kind.exec_module for kind in kinds]
+
+    def watched(original: Any) -> Any:
+        def exec_module(self: Any, module: Any) -> None:
+            original(self, module)
+            watch.look(module.__name__)
+
+        return exec_module
+
+    for kind, original in zip(kinds, originals, strict=True):
+        kind.exec_module = watched(original)
+    try:
+        yield watch
+    finally:
+        for kind, original in zip(kinds, originals, strict=True):
+            kind.exec_module = original

@@ -1,0 +1,165 @@
+"""The warm process of an environment: has marimo and the environment's packages imported, and forks sessions.
+
+``python -I -B -m mograder.marimo_adapter.warm --fd N`` with one end of a SOCK_SEQPACKET pair; ``owner``
+starts it. It must stay without threads and holds no secret. Sessions are not bound to its life: they go on
+when it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mograder.errors import MograderError
+from mograder.marimo_adapter import caches, canary, control, preload, session
+from mograder.sandbox import join
+
+#: Times that the process starts itself anew without a package that can not be forked.
+_ATTEMPTS = 6
+
+
+def main(words: list[str] | None = None) -> int:
+    """Get ready, say so, and serve the owner until it has gone; the exit status (1: said why over the socket)."""
+    given = _parser().parse_args(words)
+    channel = socket.socket(fileno=given.fd)
+    failed = preload.bring(preload.BASE)
+    if failed:
+        return _fail(channel, "import", f"{failed[0]} can not be imported")
+    learned = _learn(given)
+    try:
+        missing = preload.bring(learned.modules, given.skip)
+    except preload.NotForkable as unfit:
+        return _start_anew(given, learned, unfit, channel)
+    if shared := preload.shared_memory():
+        return _fail(channel, "shared memory", f"packages leave memory that is shared: {shared[0]}")
+    caches.collect()
+    join.become_subreaper()
+    preload.settle()
+    word = {"ready": os.getpid(), "marimo": version("marimo"), "modules": len(sys.modules)}
+    word |= {"skipped": given.skip, "missing": missing, "problem": learned.problem}
+    control.send(channel, word)
+    _Warm(channel).run()
+    return 0
+
+
+class _Warm:
+    """Answers orders, and reaps at once: a sandbox can not go while a zombie of ours is in it."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._live: dict[int, str] = {}
+
+    def run(self) -> None:
+        """Until the owner has gone."""
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._channel, selectors.EVENT_READ)
+            selector.register(reader, selectors.EVENT_READ)
+            while True:
+                ready = {key.fd for key, _ in selector.select()}
+                if reader in ready:
+                    os.read(reader, 4096)
+                    self._reap()
+                if self._channel.fileno() in ready and not self._answer():
+                    return
+
+    def _answer(self) -> bool:
+        descriptors: list[int] = []
+        key = ""
+        try:
+            message, descriptors = control.receive(self._channel)
+            if message is None:
+                return False
+            key = str(message.get("id", ""))
+            answer = self._do(message, descriptors)
+        except (MograderError, OSError) as error:
+            answer = {"error": str(error), "kind": type(error).__name__}
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._tell({"id": key, **answer})
+        return True
+
+    def _do(self, message: Mapping[str, Any], descriptors: list[int]) -> dict[str, Any]:
+        if message.get("do") == "list":
+            return {"alive": [{"pid": pid, "id": key} for pid, key in self._live.items()]}
+        pid = session.fork(control.order(message, descriptors))
+        self._live[pid] = str(message.get("id", ""))
+        return {"pid": pid}
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._live:
+                key = self._live.pop(pid)
+                self._tell({"exit": pid, "id": key, "status": os.waitstatus_to_exitcode(status)})
+
+    def _tell(self, message: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # the owner has gone; the next read says so
+            control.send(self._channel, message)
+
+
+def _start_anew(
+    given: argparse.Namespace, learned: canary.Learned, unfit: preload.NotForkable, channel: socket.socket
+) -> int:
+    """Only a new process is rid of a thread: become one, with what was learned, without the package to blame."""
+    package = unfit.root.partition(".")[0]
+    if len(given.skip) >= _ATTEMPTS or package == "marimo":
+        return _fail(channel, "threads", str(unfit), unfit.module)
+    memory = os.memfd_create("learned", 0)
+    os.write(memory, json.dumps([learned.modules, learned.problem]).encode())
+    channel.set_inheritable(True)
+    words = [sys.executable, "-I", "-B", "-m", __spec__.name, "--fd", str(channel.fileno())]
+    words += ["--learned", str(memory)]
+    for name in [*given.skip, package]:
+        words += ["--skip", name]
+    return os.execv(sys.executable, words)  # noqa: S606 - ourselves, with words of our own
+
+
+def _learn(given: argparse.Namespace) -> canary.Learned:
+    if given.learned is None:
+        return canary.learn(given.notebook, timeout=given.timeout)
+    return _recall(given.learned)
+
+
+def _recall(memory: int) -> canary.Learned:
+    os.lseek(memory, 0, os.SEEK_SET)
+    with os.fdopen(memory, "rb") as file:
+        modules, problem = json.load(file)
+    return canary.Learned(tuple(modules), problem)
+
+
+def _fail(channel: socket.socket, kind: str, reason: str, module: str = "") -> int:
+    control.send(channel, {"failed": kind, "reason": reason, "module": module})
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mograder.marimo_adapter.warm")
+    parser.add_argument("--fd", type=int, required=True, help="the control socket")
+    parser.add_argument("--notebook", type=Path, help="learn from this one what sessions will need")
+    parser.add_argument("--timeout", type=float, default=60, help="seconds for its cells")
+    parser.add_argument("--skip", action="append", default=[], help="a package not to import")
+    parser.add_argument("--learned", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
