@@ -9,10 +9,11 @@ Nothing here is asynchronous: callers with an event loop run it in a thread.
 
 from mograder.environments.build import Check, Step, StepObserver, run_check
 from mograder.environments.locks import Lock, resolve
+from mograder.environments.recall import remembered
 from mograder.environments.requirements import Requirements
 from mograder.environments.store import Environment, Environments
 from mograder.environments.uv import Uv
-from mograder.environments.warm import Planned, Warmed, plan, warm
+from mograder.environments.warming import Planned, Warmed, plan, warm
 
 __all__ = [
     "Check",
@@ -26,6 +27,7 @@ __all__ = [
     "Uv",
     "Warmed",
     "plan",
+    "remembered",
     "resolve",
     "run_check",
     "warm",

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -36,6 +37,9 @@ from mograder.errors import EnvironmentFailed
 TRUSTED_SECONDS = 60.0
 
 _MARKER = "environment.json"
+
+#: An environment, one that is being built, one that is being deleted.
+_OURS = re.compile(r"(?:(?:building|gone)-[0-9a-f]+\.)?[0-9a-f]{20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class Environments:
         removed: list[str] = []
         for path in sorted(self.root.iterdir()) if self.root.is_dir() else ():
             key = path.name.rpartition(".")[2]
-            if path.name in keep or path == self._locks():
+            if path.name in keep or not _OURS.fullmatch(path.name):
                 continue
             with contextlib.suppress(BlockingIOError), self._locked(key, None):
                 self._delete(path)

@@ -5,6 +5,7 @@ result = validate(job, ProcessRunner(), on_check=print)
 result.to_json()                       # the answer to /validate; result.html is the report
 """
 
+from mograder.validation.fixing import fix
 from mograder.validation.model import CellError, CheckResult, ValidationResult
 from mograder.validation.process_runner import ProcessRunner
 from mograder.validation.run import ValidationJob, validate
@@ -23,5 +24,6 @@ __all__ = [
     "Task",
     "ValidationJob",
     "ValidationResult",
+    "fix",
     "validate",
 ]

@@ -1,4 +1,4 @@
-"""mograder.environments.warm"""
+"""mograder.environments.warming"""
 
 from __future__ import annotations
 
