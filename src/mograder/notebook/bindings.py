@@ -18,9 +18,10 @@ def bound_names(statements: Iterable[ast.stmt]) -> list[tuple[str, int]]:
     stack: list[ast.AST] = list(statements)
     while stack:
         node = stack.pop()
-        found += [(name, getattr(node, "lineno", 0)) for name in _own_names(node)]
+        place = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+        found += [(place, name) for name in _own_names(node)]
         stack += _same_scope(node)
-    return sorted(found, key=lambda item: item[1])
+    return [(name, place[0]) for place, name in sorted(found, key=lambda item: item[0])]
 
 
 def public_names(statements: Iterable[ast.stmt]) -> frozenset[str]:
