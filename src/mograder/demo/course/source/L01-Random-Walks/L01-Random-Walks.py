@@ -5,6 +5,7 @@
 #     "matplotlib",
 #     "numpy",
 # ]
+# mograder-type = "lecture"
 # ///
 
 import marimo
