@@ -277,7 +277,7 @@ class Coursework:
             mode=key.kind,
             notebook=release.notebook,
             base_url=f"/{key.path}",
-            asset_url=f"/_marimo/{environment.marimo_version}",
+            asset_url=None,
         )
         return LaunchPlan(workspace, environment.python, serve, environment.id, scratch)
 
@@ -291,7 +291,7 @@ class Coursework:
             files=await asyncio.to_thread(self._beside, user, name),
             python=environment.python,
             timeout_s=self._validate_timeout,
-            asset_url=f"/_marimo/{environment.marimo_version}",
+            asset_url=None,
         )
         async with self._validating:
             result = await asyncio.to_thread(validate, job, ProcessRunner())

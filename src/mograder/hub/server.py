@@ -51,7 +51,7 @@ def _run(hub: Hub, listener: socket.socket, on_ready: Callable[[str], None]) -> 
     config = uvicorn.Config(
         hub.app,
         http=protocol_class(hub.door, _options(hub)),
-        ws="none",
+        ws="websockets-sansio",  # never reached: the gateway takes every handshake for a session, the hub has none
         loop="uvloop",
         log_config=None,
         access_log=False,

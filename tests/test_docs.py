@@ -1,0 +1,64 @@
+"""The docs say what the code does: a key, option or command that is not described fails here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from mograder.cli import program
+from mograder.config import DirsSection, HubSection
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def rows(name: str) -> dict[str, str]:
+    """First and second column of every table row of a page."""
+    text = (DOCS / name).read_text()
+    return dict(re.findall(r"^\| `([\w-]+)` \| (.*?) \|", text, re.M))
+
+
+def test_every_key_of_hub_is_documented_with_its_default() -> None:
+    described = rows("configuration.md")
+    for name, field in HubSection.model_fields.items():
+        assert name in described, name
+        default = field.default
+        shown = "[]" if default == () else f'"{default}"' if isinstance(default, str) else str(default)
+        assert described[name] == f"`{shown}`" or name == "title", (name, described[name], shown)
+
+
+def test_every_key_of_dirs_is_documented() -> None:
+    text = (DOCS / "configuration.md").read_text()
+    for name, field in DirsSection.model_fields.items():
+        assert f"`{field.alias or name}`" in text
+
+
+def commands(group: click.Command, path: str = "mograder") -> dict[str, click.Command]:
+    found = {path: group}
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            found |= commands(command, f"{path} {name}")
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(set(commands(program)) - {"mograder"}))
+def test_every_command_and_option_is_documented(name: str) -> None:
+    text = (DOCS / "commands.md").read_text()
+    assert f"`{name}" in text
+    section = text.split(f"`{name}", 1)[1]
+    for parameter in commands(program)[name].params:
+        if isinstance(parameter, click.Option) and "--help" not in parameter.opts:
+            assert any(f"`{option}`" in section or f"`{option} " in section or f"`{option}/" in section
+                       for option in parameter.opts), (name, parameter.opts)  # fmt: skip
+
+
+def test_every_command_has_an_example() -> None:
+    for name, command in commands(program).items():
+        if name != "mograder":
+            text = (command.help or "") + (command.epilog or "")
+            assert "xample" in text, name
