@@ -6,7 +6,6 @@ port of loopback, and prints the port. The cookie ``hub`` names who asks. SECOND
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import sys
@@ -42,7 +41,9 @@ class TestDoor:
         if name is None:
             return Refusal(404, b"<p>start page</p>", ((b"content-type", b"text/html"),))
         prefix = f"/{route.kind}/user/{route.user}/{route.item}/"
-        return Target(str(self.directory / f"{name}.sock"), prefix, f"{route.user}-{route.item}", f"/w/{route.item}.py")
+        return Target(
+            str(self.directory / f"{name}.sock"), prefix, f"{route.user}-{route.item}", f"/w/{route.item}.py"
+        )
 
     def activity(self, session_id: str, kind: Activity) -> None:
         self.events.append(["activity", session_id, kind])
@@ -60,7 +61,7 @@ def viewer(headers: Any) -> str | None:
             for part in value.split(b";"):
                 key, _, content = part.strip().partition(b"=")
                 if key == COOKIE:
-                    return str(content.decode())
+                    return str(content.decode("latin-1"))
     return None
 
 
@@ -136,9 +137,10 @@ def main(variant: str, directory: Path, seconds: float | None) -> None:
         access_log=False,
         log_level="info" if variant == "asgi" else "warning",
         timeout_graceful_shutdown=5,
+        loop="uvloop" if variant == "protocol" and seconds is None else "asyncio",  # both must do
     )
     print(listener.getsockname()[1], flush=True)
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -59,7 +59,10 @@ class Exchange:
             return size
         left = size = int(self.fields.get(b"content-length", b"0"))
         while left:
-            left -= len(await self.reader.read(min(left, 1 << 16)))
+            piece = await self.reader.read(min(left, 1 << 16))
+            if not piece:
+                raise asyncio.IncompleteReadError(b"", left)
+            left -= len(piece)
         return size
 
     def answer(self, body: bytes = b"ok", extra: bytes = b"", status: bytes = b"200 OK") -> None:
@@ -252,14 +255,32 @@ async def _not_a_websocket(exchange: Exchange) -> None:
         exchange.raw(b"HTTP/1.1 101 Switching Protocols\r\nX: " + b"a" * 100_000)
     elif kind == "silent":
         await exchange.writer.wait_closed()
+    elif kind == "late":
+        exchange.raw(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        )
+        heard = await exchange.reader.read()  # until the browser's end
+        exchange.raw(b"\x82%c" % len(heard) + heard, close=True)
     elif kind == "gone":
         exchange.close = True
+
+
+IDLE: set[asyncio.StreamWriter] = set()
+
+
+@handler("idle")
+async def _idle(exchange: Exchange) -> None:
+    """Tell how many connections wait for a request."""
+    exchange.answer(json.dumps({"connections": len(IDLE)}).encode())
 
 
 async def serve_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while True:
+            IDLE.add(writer)
             head = await reader.readuntil(b"\r\n\r\n")
+            IDLE.discard(writer)
             SEEN.append(head.decode("latin-1"))
             exchange = Exchange(head, reader, writer)
             function = HANDLERS.get(exchange.name)
@@ -275,6 +296,7 @@ async def serve_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
         if isinstance(error, asyncio.IncompleteReadError) and error.partial:
             SEEN.append("PARTIAL:" + error.partial.decode("latin-1"))
     finally:
+        IDLE.discard(writer)
         writer.close()
 
 
@@ -341,7 +363,11 @@ async def push(connection: ServerConnection, total: int) -> None:
 async def main(directory: Path) -> None:
     http = await asyncio.start_unix_server(serve_http, directory / "http.sock", limit=1 << 20)
     sockets = unix_serve(
-        serve_websocket, str(directory / "ws.sock"), subprotocols=["marimo"], max_size=None, ping_interval=None
+        serve_websocket,
+        str(directory / "ws.sock"),
+        subprotocols=["marimo"],
+        max_size=None,
+        ping_interval=None,
     )
     async with http, sockets:
         print("ready", flush=True)

@@ -136,9 +136,10 @@ class Call:
         if self._paused:
             if still > limits.stalled_seconds:
                 self._fail(refuse(408, "The answer was not read."))
-        elif self._body_due and not self.clogged:
+        elif self._body_due:
             if still > limits.stalled_seconds:
-                self._fail(refuse(408, "The request did not arrive."))
+                late = refuse(504, "The session does not read.") if self.clogged else refuse(408)
+                self._fail(late)
         elif not self._begun and still > limits.answer_seconds:
             self._fail(refuse(504, "The session did not answer in time."))
 

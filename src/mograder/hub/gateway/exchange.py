@@ -27,8 +27,8 @@ class Client(Protocol):
     def exchange_begins(self, exchange: Exchange) -> None:
         """Take note that this exchange is now the one on the wire."""
 
-    def exchange_ends(self) -> None:
-        """Take note that the answer is complete: the next one may begin."""
+    def exchange_ends(self, *, is_last: bool) -> None:
+        """Take note that the answer is complete: the next one may begin, unless this was the last."""
 
     def reconsider_reading(self) -> None:
         """Look again at whether more of the browser's bytes can be taken."""
@@ -84,7 +84,7 @@ class Exchange:
                 LastWords(transport, self.client.gateway.limits.linger_seconds)
             else:
                 transport.close()
-        self.client.exchange_ends()
+        self.client.exchange_ends(is_last=not self.keep_alive)
 
 
 class RefusedExchange(Exchange):

@@ -58,7 +58,8 @@ class HubProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._guard = HeadGuard(self.gateway.limits)
-        self._in_head = self._in_message = self._deaf = False
+        self._in_head = self._in_message = False
+        self._deaf = self._mute = False  # reads nothing more; says nothing more
         self._head_bytes = 0  # since the head began; the parser keeps an unfinished field to itself
         self._waiting_since = 0.0  # for a head, or the rest of one
         self._place: Place | Refusal | None = None
@@ -137,12 +138,14 @@ class HubProtocol(HttpToolsProtocol):
                     self._refuse_last(refuse(431))
 
     def _broken(self, error: httptools.HttpParserError) -> None:
+        refusal = self._guard.refusal or refuse(400)
         cause = error.__context__
         if cause is not None and not isinstance(cause, Malformed | httptools.HttpParserError):
-            _log.error("Reading a request failed.", exc_info=cause)
+            _log.error("Taking in a request failed.", exc_info=cause)
+            refusal = refuse(500)
         current = self.cycle
         if self._in_head or not self._in_message:
-            self._refuse_last(self._guard.refusal or refuse(400))
+            self._refuse_last(refusal)
         elif isinstance(current, SessionExchange) and current is self._on_wire:
             self._deaf = True
             current.broken()
@@ -221,6 +224,8 @@ class HubProtocol(HttpToolsProtocol):
     # The queue of requests on this connection.
 
     def _enqueue(self, exchange: Exchange) -> None:
+        if self._mute:
+            return
         earlier, self.cycle = self.cycle, exchange
         if earlier is None or earlier.response_complete:
             exchange.start()
@@ -253,15 +258,19 @@ class HubProtocol(HttpToolsProtocol):
         if self.flow.write_paused and isinstance(exchange, SessionExchange):
             exchange.pause()
 
-    def exchange_ends(self) -> None:
+    def exchange_ends(self, *, is_last: bool) -> None:
         """See `Client.exchange_ends`."""
         self._on_wire = None
+        if is_last:
+            self._mute = self._deaf = True
+            self.pipeline.clear()
         self.on_response_complete()
 
     def on_response_complete(self) -> None:
         self._waiting_since = self.loop.time()
-        super().on_response_complete()
-        self.reconsider_reading()
+        if not self._mute:
+            super().on_response_complete()
+            self.reconsider_reading()
 
     def reconsider_reading(self) -> None:
         """See `Client.reconsider_reading`."""

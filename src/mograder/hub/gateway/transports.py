@@ -9,12 +9,15 @@ class LastWords(asyncio.Protocol):
     """Takes over a connection after its final answer, while the other side may still be sending.
 
     Closing a socket with unread input makes the kernel reset it, and the reset overtakes the answer. So: end our
-    direction, throw away what comes, and close when the other side does, or after ``seconds``.
+    direction, throw away what comes, and close when the other side does, after ``seconds`` or 16 MiB.
     """
+
+    _patience = 16 << 20
 
     def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
         if transport.is_closing():
             return
+        self._transport = transport
         self._before = transport.get_protocol()
         transport.set_protocol(self)
         if transport.can_write_eof():
@@ -24,6 +27,9 @@ class LastWords(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Throw away what nobody will answer."""
+        self._patience -= len(data)
+        if self._patience < 0:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever held the connection before."""
