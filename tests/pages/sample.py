@@ -207,6 +207,7 @@ def make_app(sample: Sample) -> FastAPI:  # noqa: C901  one route after another
     async def upload(request: Request, user: str, item: str) -> Response:
         file: Any = (await request.form())["file"]
         sample.uploads.append(await file.read())
+        await file.close()
         return await action(request, "uploaded", {})
 
     @app.post("/reset/{user}/{item}")

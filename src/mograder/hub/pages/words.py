@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 STATES = {
     "not_started": "Not started",
@@ -94,6 +94,11 @@ def size(octets: int) -> str:
 def day(when: datetime) -> str:
     """A date and time in its own zone: ``Fri 27 Nov 2026, 23:59 GMT``."""
     return f"{when:%a} {when.day} {when:%b %Y, %H:%M} {when:%Z}".rstrip()
+
+
+def moment(when: datetime) -> str:
+    """``when`` for machines, to the minute: ``2026-11-27T23:59Z``."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
 def outcome(passed: int, total: int) -> str:

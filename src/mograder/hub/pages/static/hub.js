@@ -23,43 +23,50 @@ const toast = make("p", { hidden: true });
 document.body.append(make("div", { className: "toast", role: "status" }, toast));
 let fading;
 
-function say(text) {
+function say(text, seen = false) {
   toast.hidden = false;
+  toast.className = seen ? "vh" : "";
   toast.textContent = text;
   clearTimeout(fading);
   fading = setTimeout(() => (toast.hidden = true), 8000);
 }
 
 // Actions: the buttons of the page's forms
-document.addEventListener("submit", async (event) => {
+document.addEventListener("submit", (event) => {
   const { target: form, submitter } = event;
   if (form.method === "dialog" || !submitter) return;
   const url = new URL(submitter.hasAttribute("formaction") ? submitter.formAction : form.action);
-  if (form.id === "go") return lead(event, url, submitter);
   if (form.id !== "act" && form.enctype !== "multipart/form-data") return;
   event.preventDefault();
   const body = new FormData(form, submitter);
-  if (parts(url)[0] !== "reset" || (await confirmed(url))) act(url.href, submitter, body);
+  (parts(url)[0] === "reset" ? reset : act)(url.href, submitter, body);
 });
 
-// Upload and Reset lead to forms of the history page; here they are done on the spot.
+// Upload and Reset are forms of the history page; here they are done on the spot.
 const picker = make("input", { type: "file", accept: ".py", hidden: true });
 document.body.append(picker);
 
-async function lead(event, url, button) {
-  const target = address(url.hash.slice(1), ...parts(url).slice(1));
-  event.preventDefault();
-  if (url.hash === "#reset") return (await confirmed(target)) && act(target, button);
-  picker.value = "";
-  picker.onchange = () => upload(target, button, picker.files);
-  picker.click();
+function equip(row) {
+  const sheet = row.querySelector(".sheet");
+  if (!sheet) return;
+  const add = (label, className, onclick) => sheet.append(make("button", { type: "button", className, onclick }, label));
+  add("Upload…", "", ({ target }) => {
+    picker.value = "";
+    picker.onchange = () => upload(row, target, picker.files);
+    picker.click();
+  });
+  if ("reset" in sheet.dataset) add("Reset…", "danger", ({ target }) => reset(beside(row, "reset"), target));
 }
 
-function upload(url, button, files) {
+// The address of an action on the notebook of a row
+const beside = (row, action) => address(action, ...parts(row.querySelector(".sheet a:last-of-type").href).slice(1));
+const reset = async (url, button, body) => (await confirmed(url)) && act(url, button, body);
+
+function upload(row, button, files) {
   if (files.length !== 1) return say("One notebook at a time, please.");
   const body = new FormData();
   body.set("file", files[0]);
-  return act(url, button, body);
+  return act(beside(row, "upload"), button, body);
 }
 
 function confirmed(url) {
@@ -72,6 +79,8 @@ function confirmed(url) {
 
 async function act(url, button, body) {
   if (busy.has(url)) return;
+  const menu = button.closest(".menu");
+  if (menu) button = closed(menu);
   const [action, user, item] = parts(url);
   const place = button.closest("li[data-key]") ?? document.querySelector("main");
   busy.add(url);
@@ -79,7 +88,6 @@ async function act(url, button, body) {
   say(action === "validate" ? `Running ${item}…` : "One moment…");
   try {
     const answer = await ask(url, body);
-    closeMenus();
     if (action === "validate") results(place, item, user, answer);
     else {
       place.querySelector(":scope > .results")?.remove();
@@ -107,7 +115,7 @@ function show(place, heading, ...content) {
   const box = make("section", { className: "results", ariaLabel: heading }, make("header", {}, make("h4", {}, plain(heading)), close), ...content);
   place.append(box);
   box.scrollIntoView({ block: "nearest" });
-  say(heading);
+  say(heading, true);
 }
 
 function refused(place, item, error, again) {
@@ -144,7 +152,7 @@ function verdict({ label, status, details }) {
 }
 
 // A notebook may be dropped on its row; beside the rows a drop does nothing, instead of leaving the page.
-const uploader = (event) => event.target.closest?.("li[data-key]")?.querySelector("[formaction$='#upload']");
+const droppable = (event) => event.target.closest?.("li[data-key]:has(.sheet)");
 function mark(row) {
   for (const other of every("[data-drop]")) delete other.dataset.drop;
   if (row) row.dataset.drop = "";
@@ -153,10 +161,10 @@ for (const name of ["dragenter", "dragover", "drop"]) {
   addEventListener(name, (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
-    const button = uploader(event);
-    event.dataTransfer.dropEffect = button ? "copy" : "none";
-    mark(name === "drop" ? null : button?.closest("li"));
-    if (name === "drop" && button) upload(address("upload", ...parts(button.formAction).slice(1)), button, event.dataTransfer.files);
+    const row = droppable(event);
+    event.dataTransfer.dropEffect = row ? "copy" : "none";
+    mark(name === "drop" ? null : row);
+    if (name === "drop" && row) upload(row, row.querySelector("summary"), event.dataTransfer.files);
   });
 }
 addEventListener("dragleave", (event) => event.relatedTarget || mark());
@@ -168,15 +176,20 @@ function closeMenus(except) {
 for (const name of ["click", "focusin"]) document.addEventListener(name, (event) => closeMenus(event.target.closest(".menu")));
 document.addEventListener("keydown", (event) => {
   const menu = event.key === "Escape" && event.target.closest?.(".menu[open]");
-  if (!menu) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
+  if (menu) closed(menu);
 });
+function closed(menu) {
+  const summary = menu.querySelector("summary");
+  menu.open = false;
+  summary.focus();
+  return summary;
+}
 
 // Rows that stay true: the page is asked for again, and what changed is taken over
 const lives = () => every("[data-live]");
 const rows = (live) => every(":scope > ul > li[data-key]", live);
 for (const live of lives()) for (const element of [live, ...rows(live)]) served.set(element, element.innerHTML);
+every("li[data-key]").forEach(equip);
 let asking = false;
 let behind = false;
 
@@ -207,7 +220,7 @@ function merge(live, fresh) {
   });
   if (!complete) return; // a row is in use: it is looked at again next time
   served.set(live, html);
-  if (whole) for (const row of rows(live)) served.set(row, row.innerHTML);
+  if (whole) for (const row of rows(live)) served.set(row, row.innerHTML) && equip(row);
 }
 
 function mergeRows(live, fresh) {
@@ -223,9 +236,12 @@ function mergeRows(live, fresh) {
     mine.delete(row.dataset.key);
     if (old && served.get(old) !== html) {
       if (old.querySelector('[aria-busy="true"], details[open]')) complete = false;
-      else served.set(old, html) && old.querySelector(".row").replaceWith(row.querySelector(".row"));
+      else {
+        old.querySelector(".row").replaceWith(row.querySelector(".row"));
+        served.set(old, html) && equip(old);
+      }
     }
-    if (!old) served.set(row, html);
+    if (!old) served.set(row, html) && equip(row);
     return old ?? row;
   });
   for (const gone of mine.values()) gone.remove();
