@@ -57,13 +57,12 @@ async def read_measurements():
 @app.cell
 def answer(measurements):
     # Use the measurements of the cell above.
+    heights = []
     if measurements:
         ### BEGIN SOLUTION
         heights = sorted(measurements.values())
         times = [fall(h) for h in heights]
         ### END SOLUTION
-    else:
-        heights = []
 
     heights
     return heights, times
