@@ -56,16 +56,21 @@ def prepare(notebook: bytes, name: str, release: bytes | None = None) -> Prepare
 def prepare_apart(notebook: bytes, name: str, release: bytes | None = None) -> Prepared:
     """`prepare` in a process of its own. Raises ``NotANotebook``, also if it took too long."""
     question = {"notebook": _packed(notebook), "name": name, "release": _packed(release or b"")}
-    child = subprocess.run(
-        [sys.executable, "-I", "-B", "-m", "mograder.validation.prepare"],
-        input=json.dumps(question).encode(),
-        capture_output=True,
-        env={"LANG": "C.UTF-8"},
-        timeout=CPU_SECONDS * 6,
-        check=False,
-    )
+    command = [sys.executable, "-I", "-B", "-c", f"from {__name__} import main; main({CPU_SECONDS})"]
+    too_long = NotANotebook(f"{name}: the code takes longer than {CPU_SECONDS} s to read.")
+    try:
+        child = subprocess.run(
+            command,
+            input=json.dumps(question).encode(),
+            capture_output=True,
+            env={"LANG": "C.UTF-8"},
+            timeout=CPU_SECONDS * 6,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise too_long from None
     if child.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise NotANotebook(f"{name}: the code takes longer than {CPU_SECONDS} s to read.")
+        raise too_long
     try:
         answer = json.loads(child.stdout)
     except ValueError as error:
@@ -105,13 +110,9 @@ def _answer(question: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Answer the one question on standard input."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+def main(cpu_seconds: int) -> None:
+    """Answer the one question on standard input within ``cpu_seconds`` of computing."""
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     json.dump(_answer(json.load(sys.stdin)), sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

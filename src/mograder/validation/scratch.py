@@ -53,9 +53,10 @@ class Scratch:
             descriptor = os.open(name, flags, dir_fd=self.out_descriptor)
         except OSError:
             return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
             file.seek(offset)
             return file.read(limit)
 

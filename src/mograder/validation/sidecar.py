@@ -11,7 +11,7 @@ from mograder.validation.model import STATUSES, CheckResult
 
 #: The most that is read of one sidecar, of one line, and of what a line says; all in bytes or characters.
 FILE_LIMIT = 4_000_000
-LINE_LIMIT = 256_000
+LINE_LIMIT = 1_000_000
 LABEL_LIMIT = 200
 DETAIL_LIMIT = 2_000
 #: The most checks that are kept, and lines of detail of each.

@@ -27,6 +27,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 
 _LOOK_SECONDS = 0.1
+#: The most threads that may come to be between two looks.
+_MANY_THREADS = 1024
 #: Seconds between the end of the notebook's process and that of marimo's, which is done with it by then.
 _DEAD_SECONDS = 3.0
 _PAGE = resource.getpagesize()
@@ -80,8 +82,7 @@ def look(process: int) -> Seen | None:
 
 def descendants(root: int) -> dict[int, Seen]:
     """Every process below ``root`` that can be seen now."""
-    numbers = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    everything = {process: seen for process in numbers if (seen := look(process))}
+    everything = {process: seen for process in _numbers() if (seen := look(process))}
     children: dict[int, list[int]] = {}
     for process, seen in everything.items():
         children.setdefault(seen.parent, []).append(process)
@@ -92,6 +93,18 @@ def descendants(root: int) -> dict[int, Seen]:
             found[child] = everything[child]
             waiting.append(child)
     return found
+
+
+def threads_of(user: int) -> int:
+    """How many threads ``user`` has running now."""
+    total = 0
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            with contextlib.suppress(OSError, ValueError):  # it ended meanwhile
+                if path.stat().st_uid == user:
+                    stat = (path / "stat").read_bytes()
+                    total += int(stat[stat.rindex(b")") + 2 :].split()[17])
+    return total
 
 
 def memory_of(processes: Iterable[int]) -> int:
@@ -107,17 +120,38 @@ def memory_of(processes: Iterable[int]) -> int:
 def end_all() -> None:
     """Kill every process below this one, also those that start meanwhile, and wait until none is left."""
     while True:
-        seen: set[int] = set()
-        while (found := set(descendants(os.getpid()))) - seen:
-            _signal(found - seen, signal.SIGSTOP)  # what is stopped starts nothing new
-            seen |= found
-        _signal(seen, signal.SIGKILL)
+        _signal(_stop_all(), signal.SIGKILL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             return
         time.sleep(0.005)
+
+
+def _stop_all() -> set[int]:
+    """Stop every process below this one: what is stopped starts nothing new. All that were found."""
+    me, stopped = os.getpid(), set[int]()
+    while True:
+        known = _numbers()
+        if not (found := set(descendants(me)) - stopped):
+            return stopped
+        while found:
+            _signal(found, signal.SIGSTOP)
+            stopped |= found
+            # A bomb on another core forks faster than everything can be looked at: only what is new is.
+            fresh = _numbers() - known
+            known |= fresh
+            found = set()
+            for process in sorted(fresh):  # parents come before their children
+                if (seen := look(process)) and (
+                    seen.parent == me or seen.parent in stopped or seen.parent in found
+                ):
+                    found.add(process)
+
+
+def _numbers() -> set[int]:
+    return {int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
 
 
 def supervise(order: dict[str, Any]) -> dict[str, Any]:
@@ -137,14 +171,12 @@ def supervise(order: dict[str, Any]) -> dict[str, Any]:
         output = child.stdout.fileno()
         os.set_blocking(output, False)
         how = _watch(child, output, log, order)
-        # The child is reaped by nobody else, so its status is taken before all others are waited for.
+        # Taken before all are reaped. One that still runs is not waited for by itself: while a bomb grows, every
+        # moment counts.
         status = child.poll()
-        if status is None:
-            child.kill()
-            status = child.wait()
         end_all()
         _drain(output, log)
-    return {"how": how, "status": status, "log": log.text()}
+    return {"how": how, "status": -signal.SIGKILL if status is None else status, "log": log.text()}
 
 
 def _prepare(order: dict[str, Any]) -> None:
@@ -152,6 +184,11 @@ def _prepare(order: dict[str, Any]) -> None:
     for option in (_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS):
         if libc.prctl(option, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), f"prctl({option}) was refused")
+    # A fork bomb must not starve whoever is to end it. Only root may; for others NPROC below bounds the bomb.
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    # Counted over all processes of this user, the hub's and other runs' too: hence what there is, and then much.
+    _lower(resource.RLIMIT_NPROC, threads_of(os.getuid()) + _MANY_THREADS)
     # Each process by itself; the sum over all is watched. DATA and not AS: address space alone costs nothing.
     _lower(resource.RLIMIT_DATA, order["memory"])
     _lower(resource.RLIMIT_FSIZE, order["file_size"])

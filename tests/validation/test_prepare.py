@@ -1,0 +1,61 @@
+"""mograder.validation.prepare"""
+
+from __future__ import annotations
+
+import pytest
+
+from mograder.errors import NotANotebook
+from mograder.validation import prepare as module
+from mograder.validation.prepare import prepare, prepare_apart
+from tests.validation.notebooks import cell, check, notebook
+
+RELEASE = notebook(cell("# YOUR CODE HERE\npass"), check("Q1", (False, "right")))
+
+
+def test_a_check_that_was_made_easier_is_the_releases_again() -> None:
+    student = notebook(cell("x = 1"), check("Q1", (True, "right")))
+    prepared = prepare(student.encode(), "A1.py", RELEASE.encode())
+    assert "(False, 'right')" in prepared.text
+    assert "(True, 'right')" not in prepared.text
+    assert prepared.level == "source"
+    assert any('The check "Q1" was changed' in warning for warning in prepared.warnings)
+
+
+def test_without_a_release_the_notebook_is_run_as_it_is() -> None:
+    student = notebook(check("Q1", (True, "right")))
+    prepared = prepare(student.encode(), "A1.py")
+    assert prepared.text == student
+    assert prepared.level == "hash"
+
+
+def test_cells_are_named_or_shown_by_their_first_line() -> None:
+    prepared = prepare(notebook(cell("x = 1\ny = 2"), cell("z = 1", name="plot")).encode(), "A1.py")
+    assert prepared.labels == ("imports", "x = 1", "plot")
+
+
+def test_apart_finds_the_same() -> None:
+    student = notebook(cell("x = '€'"), check("Q1", (True, "right")))
+    assert prepare_apart(student.encode(), "A1.py", RELEASE.encode()) == prepare(
+        student.encode(), "A1.py", RELEASE.encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", r"A1\.py: the file is empty"),
+        (b"import marimo\napp = marimo.App(\n", r"A1\.py:2: this is not Python"),
+        (b"print(1)\n", r"A1\.py: this is Python, but not a marimo notebook"),
+        (b"\xff\xfe", r"A1\.py:1: this is not UTF-8"),
+    ],
+)
+def test_what_is_no_notebook_is_said_apart_too(data: bytes, message: str) -> None:
+    with pytest.raises(NotANotebook, match=message):
+        prepare_apart(data, "A1.py")
+
+
+def test_a_file_made_to_be_read_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CPU_SECONDS", 1)
+    slow = "import marimo\napp = marimo.App()\n" + "x = " + "-" * 80 + "1\n" + "[[1, 2, 3]] * 4\n" * 400_000
+    with pytest.raises(NotANotebook, match="takes longer than 1 s to read"):
+        prepare_apart(slow.encode(), "A1.py")
