@@ -30,7 +30,9 @@ def all_views(sample: Sample) -> dict[str, views.View]:
         "dashboard-flash": sample.dashboard(flash="A2-Regression is stopped. Your work is saved."),
         "dashboard-hostile": hostile_dashboard(page),
         "start": samples.start(page, "A2-Regression", "edit", steps=steps),
-        "start-queue": samples.start(page, "A2-Regression", "edit", steps=steps[:1], queue_place=3, estimate=95),
+        "start-queue": samples.start(
+            page, "A2-Regression", "edit", steps=steps[:1], queue_place=3, estimate=95
+        ),
         "start-failed": samples.start(
             page, "A2-Regression", "edit", error="The notebook's packages could not be had.", log_tail=log
         ),
@@ -48,16 +50,23 @@ def all_views(sample: Sample) -> dict[str, views.View]:
             findings=("line 3: import subprocess", "line 17: eval(…)"),
         ),
         "problem-401": views.Problem(
-            views.Page(sample.title, "", "student"), 401, "Your sign-in has ended.", way_on=views.WayOn("", "Sign in")
+            views.Page(sample.title, "", "student"),
+            401,
+            "Your sign-in has ended.",
+            way_on=views.WayOn("", "Sign in"),
         ),
     }
 
 
 def hostile_dashboard(page: views.Page) -> views.Dashboard:
     """What happens when everything that has a name has a terrible one."""
-    row = views.ItemRow(HOSTILE, HOSTILE, "modified", True, True, samples.NOW + samples.LATER, "3 of 5", True, False)
+    row = views.ItemRow(
+        HOSTILE, HOSTILE, "modified", True, True, samples.NOW + samples.LATER, "3 of 5", True, False
+    )
     other = views.ItemRow("W" * 64, "W" * 200, "not_started", False, True, samples.NOW)
-    session = views.SessionRow(HOSTILE, HOSTILE, "edit", views.path("edit", "user", HOSTILE, HOSTILE), samples.NOW)
+    session = views.SessionRow(
+        HOSTILE, HOSTILE, "edit", views.path("edit", "user", HOSTILE, HOSTILE), samples.NOW
+    )
     page = views.Page(HOSTILE, HOSTILE, "instructor", HOSTILE)
     return views.Dashboard(page, samples.NOW, (row, other), (views.LectureRow(HOSTILE, HOSTILE),), (session,))
 

@@ -41,11 +41,37 @@ def assignments() -> list[views.ItemRow]:
     """One row of each kind."""
     row = views.ItemRow
     return [
-        row("A1-Intro", "Introduction to scientific machine learning", "exported", False, True, NOW - 6 * LATER, "5 of 5"),
-        row("A2-Regression", "Regression, by hand and by library", "modified", True, True, NOW + 2 * LATER, "3 of 5"),
+        row(
+            "A1-Intro",
+            "Introduction to scientific machine learning",
+            "exported",
+            False,
+            True,
+            NOW - 6 * LATER,
+            "5 of 5",
+        ),
+        row(
+            "A2-Regression",
+            "Regression, by hand and by library",
+            "modified",
+            True,
+            True,
+            NOW + 2 * LATER,
+            "3 of 5",
+        ),
         row("A3-Bayes", "Bayesian inference", "modified", False, True, NOW + 9 * LATER, "4 of 4"),
         row("A4-PDE", "Learning a differential equation", "not_started", False, True, NOW + 16 * LATER),
-        row("A5-Late", "Optimisation", "modified", False, True, NOW - LATER, "1 of 6", True, exported_before=True),
+        row(
+            "A5-Late",
+            "Optimisation",
+            "modified",
+            False,
+            True,
+            NOW - LATER,
+            "1 of 6",
+            True,
+            exported_before=True,
+        ),
         row("A6-Draft", "Project", "uploaded", False, True, None, None, False, False),
     ]
 
@@ -65,7 +91,9 @@ class Sample:
     )
     sessions: list[views.SessionRow] = field(
         default_factory=lambda: [
-            views.SessionRow("alice", "A2-Regression", "edit", "edit/user/alice/A2-Regression/", NOW - timedelta(minutes=4)),
+            views.SessionRow(
+                "alice", "A2-Regression", "edit", "edit/user/alice/A2-Regression/", NOW - timedelta(minutes=4)
+            ),
             views.SessionRow("alice", "L01-Intro", "run", "run/user/alice/L01-Intro/", NOW),
         ]
     )
@@ -124,7 +152,7 @@ def start(page: views.Page, item: str, kind: Any, **more: Any) -> views.Start:
     return views.Start(page, item, kind, post, views.path(kind, "user", page.user, item) + "/", **more)
 
 
-def make_app(sample: Sample) -> FastAPI:  # noqa: C901  one route after another
+def make_app(sample: Sample) -> FastAPI:
     app = FastAPI()
 
     def html(request: Request, view: views.View, status: int = 200) -> Response:
@@ -146,7 +174,9 @@ def make_app(sample: Sample) -> FastAPI:  # noqa: C901  one route after another
                 retry = {"Retry-After": "1"} if status == 503 else {}
                 return JSONResponse(refusal, status, retry)
             findings = tuple(refusal.get("unsafe", ()))
-            return html(request, views.Problem(sample.page(""), status, refusal["detail"], findings=findings), status)
+            return html(
+                request, views.Problem(sample.page(""), status, refusal["detail"], findings=findings), status
+            )
         if scripted:
             return JSONResponse({"status": "ok", **answer})
         return RedirectResponse(views.relative_root(path) + f"?flash={done}", 303)

@@ -142,7 +142,10 @@ def test_a_drop_beside_the_rows_does_not_leave_the_page(tab: Page, sample: Sampl
 
 def test_a_refused_upload_lists_what_is_unsafe_and_can_be_tried_again(tab: Page, sample: Sample) -> None:
     path = "/upload/alice/A2-Regression"
-    sample.refuse[path] = (400, {"detail": "This has no place here.", "unsafe": ["line 3: import subprocess"]})
+    sample.refuse[path] = (
+        400,
+        {"detail": "This has no place here.", "unsafe": ["line 3: import subprocess"]},
+    )
     tab.goto("")
     drop(tab, 'li[data-key="A2-Regression"]')
     panel = tab.get_by_role("region", name="A2-Regression: that did not work")
@@ -202,7 +205,9 @@ def test_a_row_in_use_is_left_alone_and_others_are_kept_up_to_date(tab: Page, sa
         tab.evaluate("dispatchEvent(new Event('online'))")
     expect(row(tab, "A3-Bayes")).to_contain_text("2 of 4")
     expect(row(tab, A2)).to_contain_text("3 of 5")
-    keys = tab.locator('[data-live="assignments"] li').evaluate_all("rows => rows.map(row => row.dataset.key)")
+    keys = tab.locator('[data-live="assignments"] li').evaluate_all(
+        "rows => rows.map(row => row.dataset.key)"
+    )
     assert keys == [item.name for item in sample.assignments]
     menu.click()
     tab.evaluate("dispatchEvent(new Event('online'))")
@@ -240,7 +245,10 @@ def test_an_answer_that_is_not_our_page_counts_as_no_answer(tab: Page, sample: S
 
 def test_escape_and_a_click_elsewhere_close_a_menu(tab: Page) -> None:
     tab.goto("")
-    menu, history = tab.get_by_label("More for A2-Regression"), row(tab, A2).get_by_role("link", name="History")
+    menu, history = (
+        tab.get_by_label("More for A2-Regression"),
+        row(tab, A2).get_by_role("link", name="History"),
+    )
     menu.click()
     expect(history).to_be_visible()
     history.focus()

@@ -101,7 +101,13 @@ def test_a_start_asks_again_without_scripts_only_while_it_is_under_way() -> None
 def test_a_row_says_its_state_due_date_and_last_check() -> None:
     row = views.ItemRow("A1", "One", "modified", True, True, NOW + LATER, "3 of 5", True, False, True)
     html = render(views.Dashboard(PAGE, NOW, (row,)))
-    for words in ("Changed since export", "in 1 day", "3 of 5 checks pass", "Editor open", "Update available"):
+    for words in (
+        "Changed since export",
+        "in 1 day",
+        "3 of 5 checks pass",
+        "Editor open",
+        "Update available",
+    ):
         assert words in html
     assert "Hidden from students" in html
 
@@ -117,7 +123,13 @@ def test_an_instructor_sees_whose_session_it_is_and_can_stop_it() -> None:
 def test_thirty_assignments_stay_below_sixty_kilobytes_with_everything_that_they_load() -> None:
     rows = tuple(
         views.ItemRow(
-            f"A{n:02}-Introduction", f"Introduction number {n}", "modified", True, True, NOW + n * LATER, "3 of 5"
+            f"A{n:02}-Introduction",
+            f"Introduction number {n}",
+            "modified",
+            True,
+            True,
+            NOW + n * LATER,
+            "3 of 5",
         )
         for n in range(30)
     )

@@ -94,5 +94,3 @@ def test_a_problem_carries_what_its_error_knows() -> None:
     unsafe = views.Problem.of(PAGE, UnsafeNotebook("Refused.", findings=["line 3"]))
     assert unsafe.findings == ("line 3",)
     assert views.Problem.of(PAGE, SessionFailed("Died.", log_tail="Killed")).log_tail == "Killed"
-
-

@@ -7,6 +7,7 @@ const CALM = 150; // ms without a spinner: a session that is up answers sooner
 let source; // the steps, while they are shown
 let accepted = false; // the hub took the order and works on: its end is told by events
 let leaving = false;
+let stale = true; // what the list shows is replaced by the next step: no gap in between
 
 function leave(url) {
   if (leaving) return;
@@ -19,6 +20,8 @@ function leave(url) {
 
 function step({ text, state = "running", place, estimate }) {
   const steps = id("steps");
+  if (stale) steps.replaceChildren();
+  stale = false;
   const last = steps.lastElementChild;
   if (text && last?.dataset.text === text) last.dataset.state = state;
   else if (text) {
@@ -57,7 +60,7 @@ function fail(detail, logTail = "") {
 function follow() {
   if (source || leaving) return;
   source = new EventSource(events);
-  source.onopen = () => id("steps").replaceChildren(); // each connection tells all from the beginning
+  source.onopen = () => (stale = true); // each connection tells all from the beginning
   const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
   on("step", step);
   on("queued", step);
@@ -70,7 +73,7 @@ async function begin() {
   id("failure").hidden = true;
   id("again").hidden = true;
   id("progress").hidden = false;
-  id("steps").replaceChildren();
+  stale = true;
   id("title").textContent = id("title").dataset.title;
   const slow = setTimeout(follow, CALM);
   try {

@@ -1,0 +1,184 @@
+"""What every page has to be: accessible, usable by keyboard, narrow, large and dark, and quick."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.pages.gallery import STEPS, all_views
+from tests.pages.sample import Sample
+
+pytestmark = pytest.mark.browser
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+NAMES = tuple(all_views(Sample()))
+
+
+def show(tab: Page, sample: Sample, name: str) -> None:
+    """Open a view; a start stays where it is."""
+    sample.hold.clear()
+    sample.events = STEPS
+    sample.view = all_views(sample)[name]
+    tab.goto("view")
+    if name in ("start", "start-queue"):
+        expect(tab.locator("#steps li")).to_have_count(2)
+
+
+def findings(tab: Page) -> list[str]:
+    """What axe-core finds on a page, each as its rule and the elements."""
+    tab.evaluate(AXE)  # over the debugger: the page's own policy stays in force
+    result = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{found['id']}: {[node['target'] for node in found['nodes']]}" for found in result["violations"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", NAMES)
+def test_axe_finds_nothing(tab: Page, sample: Sample, name: str, scheme: str) -> None:
+    tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    show(tab, sample, name)
+    assert findings(tab) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_what_scripts_show(tab: Page, sample: Sample, scheme: str) -> None:
+    tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    sample.refuse["/validate/alice/A3-Bayes"] = (500, {"detail": "It broke.", "unsafe": ["line 1"]})
+    tab.goto("")
+    tab.get_by_role("button", name="Validate A3-Bayes").click()
+    expect(tab.get_by_role("alert").filter(has_text="It broke.")).to_be_visible()
+    tab.get_by_role("button", name="Validate A2-Regression").click()
+    expect(tab.get_by_role("heading", name="A2-Regression: 1 of 4 checks pass")).to_be_visible()
+    tab.get_by_label("More for A2-Regression").click()
+    assert findings(tab) == []
+    tab.get_by_role("button", name="Reset").first.click()
+    expect(tab.get_by_role("dialog")).to_be_visible()
+    assert findings(tab) == []
+
+
+def test_axe_would_find_something(tab: Page, sample: Sample) -> None:
+    show(tab, sample, "history")
+    tab.evaluate("document.querySelector('main').append(document.createElement('button'))")
+    assert any(finding.startswith("button-name") for finding in findings(tab))
+
+
+# 375 px is a phone; 640 px is a 1280 px window at 200 % zoom; 320 px is WCAG's reflow at 400 %.
+@pytest.mark.parametrize("width", [320, 375, 640])
+def test_no_page_scrolls_sideways(tab: Page, sample: Sample, width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 700})
+    for name in NAMES:
+        show(tab, sample, name)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+def test_text_twice_as_large_cuts_nothing_off(tab: Page, sample: Sample) -> None:
+    """WCAG 1.4.4, by the text alone: what is larger must make room, not hide."""
+    tab.emulate_media(reduced_motion="reduce")
+    for name in ("dashboard", "history", "report", "problem-404"):
+        show(tab, sample, name)
+        tab.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
+        hidden = tab.evaluate(
+            """[...document.querySelectorAll("main button, main a, main summary")]
+                .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+                .map((e) => e.textContent)"""
+        )
+        assert hidden == [], name
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 1280, name
+
+
+def test_every_control_is_at_least_44_pixels_high(tab: Page, sample: Sample) -> None:
+    for width in (1280, 375):
+        tab.set_viewport_size({"width": width, "height": 800})
+        for name in NAMES:
+            show(tab, sample, name)
+            small = tab.evaluate(
+                """[...document.querySelectorAll("a, button, summary")]
+                    .filter((e) => e.checkVisibility({visibilityProperty: true}) && !e.matches(".skip"))
+                    .filter((e) => e.getBoundingClientRect().height < 43.5)
+                    .map((e) => e.outerHTML)"""
+            )
+            assert small == [], name
+
+
+def test_the_keyboard_reaches_every_action_and_shows_where_it_is(tab: Page, sample: Sample) -> None:
+    tab.goto("")
+    reached: list[str] = []
+    for _ in range(60):
+        tab.keyboard.press("Tab")
+        label = tab.evaluate("document.activeElement.ariaLabel ?? document.activeElement.innerText")
+        if tab.evaluate("document.activeElement === document.body"):
+            break
+        reached.append(label)
+        style = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert style == "solid", label
+    assert reached[0] == "Skip to the content"
+    for label in (
+        "Edit A2-Regression (new tab)",
+        "Validate A2-Regression",
+        "Export A2-Regression",
+        "More for A2-Regression",
+        "Download A4-PDE",
+        "Run L02-Loss (new tab)",
+        "Stop A2-Regression",
+    ):
+        assert label in reached
+
+
+def test_a_reset_is_possible_by_keyboard_alone(tab: Page, sample: Sample) -> None:
+    tab.goto("")
+    tab.get_by_label("More for A2-Regression").focus()
+    for key in ("Enter", "Tab", "Tab", "Tab", "Enter"):  # open; history, upload, reset; press it
+        tab.keyboard.press(key)
+    expect(tab.get_by_role("dialog")).to_be_visible()
+    expect(tab.get_by_role("button", name="Keep my copy")).to_be_focused()
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".toast")).to_contain_text("as it was published")
+    expect(tab.get_by_label("More for A2-Regression")).to_be_focused()
+
+
+def test_the_skip_link_leads_to_the_content(tab: Page) -> None:
+    tab.goto("")
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("main")).to_be_focused()
+
+
+def test_a_page_does_not_move_while_it_loads(tab: Page, sample: Sample) -> None:
+    tab.add_init_script(
+        """window.shifts = 0;
+        new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.shifts += e.value)))
+            .observe({type: "layout-shift", buffered: true});"""
+    )
+    for name in NAMES:
+        show(tab, sample, name)
+        most = 0.01 if name.startswith("start") else 0  # its steps come one by one
+        assert tab.evaluate("window.shifts") <= most, name
+
+
+def test_nothing_moves_for_those_who_want_it_so(tab: Page, sample: Sample) -> None:
+    tab.emulate_media(reduced_motion="reduce")
+    show(tab, sample, "start")
+    running = tab.evaluate(
+        """document.getAnimations().filter((a) => a.playState === "running").map((a) => a.animationName)"""
+    )
+    assert running == []
+
+
+def test_a_dashboard_of_thirty_paints_quickly_and_asks_no_other_host(
+    chromium: Browser, hub: str, sample: Sample
+) -> None:
+    first = sample.assignments[1]
+    sample.assignments = [type(first)(f"A{n}", f"Number {n}", "modified", False, True) for n in range(30)]
+    with chromium.new_context(base_url=hub) as context:
+        tab = context.new_page()
+        hosts: set[str] = set()
+        tab.on("request", lambda request: hosts.add(request.url[: len(hub)]))
+        tab.goto("")
+        painted = tab.evaluate(
+            """new Promise((done) => new PerformanceObserver((list) => done(list.getEntries()[0].startTime))
+                .observe({type: "paint", buffered: true}))"""
+        )
+    assert hosts == {hub}
+    assert painted < 1000  # typically 100 ms; a loaded test machine needs more
