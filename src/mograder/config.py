@@ -160,7 +160,7 @@ def parse(text: str, name: str = FILE_NAME) -> CourseConfig:
     """Parse ``text``; ``name`` is the file name for messages. Raises ConfigError as `load` does."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of more digits than Python reads
         raise ConfigError(_toml_message(error, name)) from None
     _refuse_misspelt_section(data, text, name)
     try:
@@ -169,11 +169,13 @@ def parse(text: str, name: str = FILE_NAME) -> CourseConfig:
         raise ConfigError(_validation_message(error, text, name)) from None
 
 
-def _toml_message(error: tomllib.TOMLDecodeError, name: str) -> str:
+def _toml_message(error: Exception, name: str) -> str:
+    if isinstance(error, RecursionError):
+        return f"{name}: not valid TOML: it is nested too deeply."
     match = re.search(r"^(.*) \(at line (\d+), column (\d+)\)$", str(error))
     if match:
         return f"{name}:{match[2]}:{match[3]}: not valid TOML: {match[1]}."
-    return f"{name}: not valid TOML: {error}."
+    return f"{name}: not valid TOML: {str(error).partition(chr(10))[0]}."
 
 
 def _refuse_misspelt_section(data: dict[str, Any], text: str, name: str) -> None:
@@ -184,7 +186,7 @@ def _refuse_misspelt_section(data: dict[str, Any], text: str, name: str) -> None
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
         if near:
             raise ConfigError(
-                f"{_where(text, name, (key,))}: unknown section [{key}]; did you mean [{near[0]}]?"
+                f"{_where(text, name, (key,))}: unknown section [{_shown(key)}]; did you mean [{near[0]}]?"
             )
 
 
@@ -194,9 +196,11 @@ def _validation_message(error: ValidationError, text: str, name: str) -> str:
     where = _where(text, name, location)
     if first["type"] == "extra_forbidden":
         return f"{where}: {_unknown_key(location)}"
+    given = _shown(repr(first["input"]))
     if len(location) == 1:
-        return f"{where}: [{location[0]}] must be a table, not {first['input']!r}."
-    return f"{where}: {'.'.join(location)} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+        return f"{where}: [{location[0]}] must be a table, not {given}."
+    said = first["msg"][0].lower() + first["msg"][1:]
+    return f"{where}: {'.'.join(location)} = {given}: {said}."
 
 
 def _unknown_key(location: tuple[str, ...]) -> str:
@@ -205,7 +209,14 @@ def _unknown_key(location: tuple[str, ...]) -> str:
     fields = getattr(model, "model_fields", {})
     known = [field.alias or field_name for field_name, field in fields.items()]
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-    return f"unknown key `{key}` in [{section}]; did you mean `{near[0]}`? Known: {', '.join(sorted(known))}."
+    listed = ", ".join(sorted(known))
+    return f"unknown key `{_shown(key)}` in [{section}]; did you mean `{near[0]}`? Known: {listed}."
+
+
+def _shown(text: str, limit: int = 80) -> str:
+    """``text`` on one line and not too long: a key in quotation marks may hold anything."""
+    clean = "".join(character if character.isprintable() else "�" for character in text)
+    return clean if len(clean) <= limit else f"{clean[:limit]}…"
 
 
 def _where(text: str, name: str, location: tuple[str, ...]) -> str:

@@ -16,6 +16,12 @@ from mograder.config import CourseConfig
 from mograder.errors import NameRefused, NotFound
 
 MAX_NAME_LENGTH = 64
+MAX_NAME_BYTES = 192
+"""Of an item or a person, in UTF-8: ``<name>.py`` is then a legal `file_name`."""
+
+MAX_FILE_NAME_BYTES = 200
+"""A file system takes 255; the rest is for what the history and a move aside add to a name."""
+
 RESERVED_ITEM_NAMES = frozenset({"user"})  # /edit/user/… is the address of sessions
 
 _ITEM_PUNCTUATION = frozenset("._-+")
@@ -51,13 +57,13 @@ def file_name(text: str) -> str:
     """``text`` if it can be the name of a published file: one path component, visible, not hidden.
 
     Raises:
-        NameRefused: a separator, a leading dot, a control character, or over 255 bytes of UTF-8.
+        NameRefused: a separator, a leading dot, a control character, or over 200 bytes of UTF-8.
     """
     if not text or text.startswith(".") or "/" in text or "\\" in text:
         raise NameRefused(f"{shown(text)} is not a file name that can be used here.")
     if any(unicodedata.category(character)[0] == "C" for character in text):
         raise NameRefused(f"{shown(text)} holds an invisible character, so it can not be a file name.")
-    if len(text.encode("utf-8", "surrogatepass")) > 255:
+    if len(text.encode()) > MAX_FILE_NAME_BYTES:
         raise NameRefused(f"{shown(text)} is too long for a file name.")
     return text
 
@@ -102,6 +108,8 @@ def _check_name(text: str, what: str, punctuation: frozenset[str]) -> None:
             f"{shown(text)} can not be the name of a {what}: use letters, digits and {allowed}, "
             "starting with a letter or a digit."
         )
+    if len(text.encode()) > MAX_NAME_BYTES:
+        raise NameRefused(f"The {what} name {shown(text, 20)} is longer than {MAX_NAME_BYTES} bytes.")
 
 
 @dataclass(frozen=True)
