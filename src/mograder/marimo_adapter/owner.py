@@ -29,7 +29,34 @@ class Ended(NamedTuple):
     key: str
 
 
-@dataclass
+@dataclass(eq=False)
+class Coming:
+    """A warm process that is getting ready. ``fileno`` is readable when it is, or when it has given up.
+
+    ``deadline`` (``time.monotonic``) is when it is too late.
+    """
+
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    deadline: float
+
+    def fileno(self) -> int:
+        return self.channel.fileno()
+
+    def finish(self) -> Warm:
+        """The warm process, if it is ready now. Raises ``EnvironmentFailed``: it is ended then."""
+        try:
+            word = _first_word(self.channel)
+        except EnvironmentFailed:
+            self.process.kill()
+            self.process.wait()
+            self.channel.close()
+            raise
+        skipped = tuple(word["skipped"])
+        return Warm(self.process, self.channel, word["marimo"], word["modules"], skipped, word["problem"])
+
+
+@dataclass(eq=False)
 class Warm:
     """A warm process that is ready. ``fileno`` is readable when there is something for ``ended``.
 
@@ -62,6 +89,21 @@ class Warm:
         ``env`` is its whole environment (``options.environment`` with the home that sessions will have).
         ``notebook`` is what it learns from. Raises ``EnvironmentFailed``: then sessions need fresh processes.
         """
+        coming = cls.begin(python, env=env, notebook=notebook, timeout=timeout, log=log)
+        select.select([coming], [], [], timeout)
+        return coming.finish()
+
+    @classmethod
+    def begin(
+        cls,
+        python: Path,
+        *,
+        env: Mapping[str, str],
+        notebook: Path | None = None,
+        timeout: float = 120.0,
+        log: int = subprocess.DEVNULL,
+    ) -> Coming:
+        """As ``start``, without waiting. Raises ``OSError`` if the interpreter can not be started."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [str(python), "-I", "-B", "-m", "mograder.marimo_adapter.warm", "--fd", str(theirs.fileno())]
         words += ["--timeout", str(timeout / 2)]  # the other half is for importing
@@ -76,14 +118,7 @@ class Warm:
                 stderr=log,
                 pass_fds=[theirs.fileno()],
             )
-        try:
-            word = _first_word(ours, timeout)
-        except EnvironmentFailed:
-            process.kill()
-            process.wait()
-            ours.close()
-            raise
-        return cls(process, ours, word["marimo"], word["modules"], tuple(word["skipped"]), word["problem"])
+        return Coming(process, ours, time.monotonic() + timeout)
 
     def fork(self, order: control.Order, key: str = "") -> int:
         """Fork a session; its pid as the warm process sees it. The order's descriptors stay the caller's.
@@ -143,9 +178,9 @@ class Warm:
             self._ends.append(Ended(int(message["exit"]), int(message["status"]), str(message["id"])))
 
 
-def _first_word(channel: socket.socket, timeout: float) -> dict[str, Any]:
-    if not select.select([channel], [], [], timeout)[0]:
-        raise EnvironmentFailed(f"The packages were not imported within {timeout:g} s.")
+def _first_word(channel: socket.socket) -> dict[str, Any]:
+    if not select.select([channel], [], [], 0)[0]:
+        raise EnvironmentFailed("The packages were not imported within the time for it.")
     word, _ = control.receive(channel)
     if word is None:
         raise EnvironmentFailed("The interpreter of the environment ended while it imported the packages.")

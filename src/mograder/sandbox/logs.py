@@ -17,12 +17,13 @@ class CappedLog:
     the rest only moves the tail, which explains a failure better than the beginning does.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path | int, limit: int) -> None:
+        """``path`` may be an open descriptor, which stays the caller's: a jailed engine can not reach the hub's
+        files. ``limit`` is in bytes."""
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
-        self._file = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._file = os.dup(path) if isinstance(path, int) else os.open(path, flags, 0o600)
         self._left = limit
         self._limit = limit
         self._tail: deque[bytes] = deque()

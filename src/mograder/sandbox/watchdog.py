@@ -62,6 +62,11 @@ class Watchdog:
             found.append(self._disk(turn, members.get(turn.init_pid, [])))
         return [excess for excess in found if excess is not None]
 
+    def members(self, name: str) -> list[int]:
+        """The processes of one session that is watched."""
+        init = self._watched[name].init_pid
+        return _members([init]).get(init, [])
+
     def _next_turn(self) -> Watched | None:
         """One workspace a look: measuring reads every directory of it."""
         self._turns = [name for name in self._turns if name in self._watched] or list(self._watched)

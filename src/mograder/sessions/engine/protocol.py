@@ -1,0 +1,64 @@
+"""The words between the hub and the session engine: JSON packets with descriptors (`marimo_adapter.control`).
+
+The hub asks ``{"do": …, "id": …}`` and gets ``{"id": …, …}``, with ``error`` and ``kind`` if it went wrong. Unasked,
+the engine says ``{"event": "ended", "session": …, "reason": …, "status": …, "detail": …}``.
+
+=========  ==============================================  ========================================
+do         with                                            answer
+=========  ==============================================  ========================================
+hello      ``protocol``                                    ``protocol``, ``alive``, ``ended``
+launch     an ``Order`` as a dict; listener and log        ``how``: "warm" or "fresh"
+stop       ``session``                                     (when every process of it is gone)
+warm       ``environment``, ``python``, ``notebook``       (at once)
+status                                                     ``environments``: id -> words
+usage                                                      ``sessions``: id -> bytes
+quit                                                       (the engine and all sessions end)
+=========  ==============================================  ========================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PROTOCOL = 1
+"""Changes when an engine and a hub of different versions would misunderstand each other."""
+
+HOW_FORKED, HOW_FRESH = "warm", "fresh"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One session to bring up.
+
+    ``spec`` is the JSON of a ``ServeSpec`` or ``ExportSpec`` (``task`` says which), ``environment`` and ``python``
+    name the environment, ``notebook`` is what its warm process learns from, ``workspace`` is the directory that the
+    session may write, ``directory`` where in it the notebook lies. ``limits`` are the fields of a ``Limits``.
+    """
+
+    session: str
+    task: str
+    spec: str
+    environment: str
+    python: str
+    workspace: str
+    slot: int
+    directory: str = ""
+    notebook: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+    def message(self) -> dict[str, Any]:
+        """As the body of a request."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why a session is gone. ``reason`` is memory, disk, processes, stopped, or "" (by itself)."""
+
+    session: str
+    reason: str = ""
+    status: int = 0
+    detail: str = ""

@@ -1,0 +1,195 @@
+"""One session in the engine: its sandbox, its process, its limits, its log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mograder.marimo_adapter import control, options
+from mograder.marimo_adapter.owner import Warm
+from mograder.sandbox import interpreters, profile, seccomp
+from mograder.sandbox.cgroups import Cgroup, Tree
+from mograder.sandbox.holder import Holder, Start
+from mograder.sandbox.identities import Identities
+from mograder.sandbox.limits import Limits
+from mograder.sandbox.logs import CappedLog
+from mograder.sandbox.profile import Profile
+from mograder.sessions.engine.protocol import HOW_FORKED, HOW_FRESH, Launch
+
+_RLIMIT_NAMES = {
+    getattr(resource, name): name.removeprefix("RLIMIT_") for name in dir(resource) if name.startswith("RLIMIT_")
+}
+
+
+@dataclass
+class Tenant:
+    """A session that runs. ``pidfd`` is readable when its main process has ended.
+
+    ``reason`` and ``detail`` say why it was ended from outside, if it was.
+    """
+
+    launch: Launch
+    holder: Holder
+    log: CappedLog
+    limits: Limits
+    how: str
+    pid: int
+    pidfd: int
+    cgroup: Cgroup | None = None
+    reason: str = ""
+    detail: str = ""
+    status: int | None = None
+    waiting: list[object] = field(default_factory=list)
+
+    def end(self) -> bool:
+        """End every process of it. True when they are gone."""
+        if self.cgroup is not None and not self.reason and self.cgroup.usage().out_of_memory:
+            self.reason, self.detail = "memory", f"{self.limits.memory_bytes >> 20} MiB allowed"
+        return self.holder.stop()
+
+    def close(self) -> None:
+        """Give back what it held."""
+        if self.status is None and self.how == HOW_FRESH:
+            self.status = self.holder.exit_status()
+        self.log.drain()
+        self.log.close()
+        self.holder.close()
+        os.close(self.pidfd)
+        if self.cgroup is not None:
+            self.cgroup.remove()
+
+
+class Maker:
+    """Makes tenants: the same confinement for a fork of a warm process and for a fresh one."""
+
+    def __init__(self, identities: Identities, tree: Tree | None) -> None:
+        self._identities = identities
+        self._tree = tree
+        # Without a cgroup nothing counts memory that belongs to no process: it must not be had.
+        uncounted = tree is None
+        self._filter = seccomp.build(deny_memfd=uncounted, deny_sysv=uncounted)
+
+    def make(self, launch: Launch, warm: Warm | None, descriptors: Mapping[str, int]) -> Tenant:
+        """Bring a session up. Raises SandboxError, SessionFailed or OSError; then nothing of it is left."""
+        limits = Limits(**launch.limits)
+        with contextlib.ExitStack() as undo:
+            cgroup = None
+            if self._tree is not None:
+                cgroup = self._tree.session(f"s-{launch.session}", limits)
+                undo.callback(cgroup.remove)
+            log = CappedLog(descriptors["log"], limits.log_bytes)
+            undo.callback(log.close)
+            procs = cgroup.open_procs() if cgroup is not None else []
+            for descriptor in procs:
+                undo.callback(os.close, descriptor)
+            tenant = self._start(launch, warm, descriptors, limits, log, procs)
+            tenant.cgroup = cgroup
+            log.hand_over()
+            undo.pop_all()
+        for descriptor in procs:
+            os.close(descriptor)
+        return tenant
+
+    def _start(
+        self,
+        launch: Launch,
+        warm: Warm | None,
+        descriptors: Mapping[str, int],
+        limits: Limits,
+        log: CappedLog,
+        procs: list[int],
+    ) -> Tenant:
+        how = Start(identity=self._identities.inside(launch.slot), cgroup_fds=procs)
+        if warm is None:
+            return self._fresh(launch, descriptors, limits, log, how)
+        return self._forked(launch, warm, descriptors, limits, log, how)
+
+    def _forked(
+        self,
+        launch: Launch,
+        warm: Warm,
+        descriptors: Mapping[str, int],
+        limits: Limits,
+        log: CappedLog,
+        how: Start,
+    ) -> Tenant:
+        sandbox = self._profile(launch)
+        holder = Holder.start(sandbox, how)
+        try:
+            order = control.Order(
+                spec=_spec(launch),
+                cwd=_directory(launch),
+                env=sandbox.environment(),
+                listener=descriptors.get("listener"),
+                log=log.writer,
+                sandbox=holder.pidfd,
+                cgroups=how.cgroup_fds,
+                rlimits=_named(limits.rlimits(memory_counted=self._tree is not None)),
+                program=self._filter,
+                uid=how.identity.uid,
+                gid=how.identity.gid,
+                nice=0 if self._tree is not None else limits.nice(),
+                umask=self._identities.umask,
+            )
+            pid = warm.fork(order, launch.session)
+            pidfd = os.pidfd_open(pid)
+        except BaseException:
+            holder.stop()
+            raise
+        return Tenant(launch, holder, log, limits, HOW_FORKED, pid, pidfd)
+
+    def _fresh(
+        self, launch: Launch, descriptors: Mapping[str, int], limits: Limits, log: CappedLog, how: Start
+    ) -> Tenant:
+        spec = _spec(launch)
+        listener = descriptors.get("listener")
+        if isinstance(spec, options.ServeSpec):
+            assert listener is not None
+            command = options.serve_command(launch.python, spec, fd=listener)
+        else:
+            command = options.export_command(launch.python, spec)
+        if launch.directory:
+            command = ["/usr/bin/env", "-C", launch.directory, *command]
+        holder = Holder.run(
+            self._profile(launch),
+            command,
+            how,
+            output=log.writer,
+            descriptors=[] if listener is None else [listener],
+            rlimits=limits.rlimits(memory_counted=self._tree is not None),
+        )
+        return Tenant(launch, holder, log, limits, HOW_FRESH, holder.init_pid, os.dup(holder.ended))
+
+    def _profile(self, launch: Launch) -> Profile:
+        root = Path(launch.python).parent.parent
+        env = options.environment(profile.HOME, python=launch.python, TMPDIR="/tmp", **launch.env)  # noqa: S108
+        return Profile(
+            workspace=Path(launch.workspace),
+            read_only=tuple((path, str(path)) for path in interpreters.of_environment(root)),
+            seccomp=self._filter,
+            env=env,
+        )
+
+
+def kill(pid: int) -> None:
+    """End one process, if it is there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _spec(launch: Launch) -> options.ServeSpec | options.ExportSpec:
+    read = options.loads_serve if launch.task == "serve" else options.loads_export
+    return read(launch.spec)
+
+
+def _directory(launch: Launch) -> str:
+    return f"{profile.WORKSPACE}/{launch.directory}" if launch.directory else profile.WORKSPACE
+
+
+def _named(bounds: Mapping[int, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    return {_RLIMIT_NAMES[number]: pair for number, pair in bounds.items()}
