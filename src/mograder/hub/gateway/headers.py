@@ -137,7 +137,10 @@ def confine_location(value: bytes, url: str, prefix: bytes) -> bytes:
     """
     if not _PRINTABLE.fullmatch(value):
         raise Malformed("The session's redirect holds characters that have no place in a URL.")
-    asked, lands = urlsplit(url), urlsplit(urljoin(url, value.decode("ascii")))
+    try:
+        asked, lands = urlsplit(url), urlsplit(urljoin(url, value.decode("ascii")))
+    except ValueError as error:
+        raise Malformed("The session's redirect is no URL.") from error
     same_origin = (lands.scheme, lands.netloc.lower()) == (asked.scheme, asked.netloc.lower())
     segments = [unquote(segment) for segment in lands.path.split("/")]
     ambiguous = any(s in {".", ".."} or "/" in s or "\\" in s for s in segments)
