@@ -25,6 +25,7 @@ from mograder.hub.identity.gate import Gate, GateSettings
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.roster import FILE_NAME as ROSTER_FILE
 from mograder.hub.identity.roster import Roster
+from mograder.hub.isolation import Isolation, choose
 from mograder.hub.middleware import BodyLimit, CrossSite, Identification, SecurityHeaders
 from mograder.hub.packages import Packages
 from mograder.hub.pages import routes as pages
@@ -35,7 +36,6 @@ from mograder.hub.store.state import CopyTable, LoginTable, ResultTable, Session
 from mograder.hub.workspaces import Workspaces
 from mograder.sessions.admission import Admission
 from mograder.sessions.launchers.base import Launcher
-from mograder.sessions.launchers.process import ProcessLauncher
 from mograder.sessions.manager import Sessions
 
 log = logging.getLogger("mograder.hub")
@@ -62,8 +62,9 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     engine = open_database(state_dir / "hub.db")
     logins = Logins(LoginTable(engine))
     gate = Gate(_gate_settings(settings), logins, Roster(settings.course.root / ROSTER_FILE))
+    isolation = Isolation(launcher) if launcher is not None else choose(settings)
     sessions = Sessions(
-        launcher or ProcessLauncher(),
+        isolation.launcher,
         SessionTable(engine),
         state_dir / "sessions",
         ttl=settings.hub.session_ttl,
@@ -75,12 +76,12 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         description="The contract between a course hub and the programs that use it.",
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda _: _lifespan(sessions, logins, settings, engine),
+        lifespan=lambda app: _lifespan(app, sessions, logins, settings, engine),
     )
     app.state.settings = settings
-    app.state.coursework = _coursework(settings, engine, sessions)
+    app.state.coursework = _coursework(settings, engine, sessions, isolation)
     app.state.max_upload = settings.hub.max_upload_mb << 20
-    app.state.notice = notice(settings)
+    app.state.notice = notice(settings, isolation)
     app.state.due_dates = due_dates(settings)
     app.include_router(api.router)
     app.include_router(pages.router)
@@ -89,13 +90,13 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     return Hub(app, HubDoor(gate, sessions), gate, sessions, settings, engine)
 
 
-def notice(settings: Settings) -> str | None:
+def notice(settings: Settings, isolation: Isolation) -> str | None:
     """What every page says on top about how this hub runs."""
-    if settings.dev:
-        return "Development mode: anybody who opens this page is let in."
-    if settings.hub.sandbox == "off":
-        return "Notebooks run without isolation on this hub."
-    return None
+    said = [
+        "Development mode: anybody who opens this page is let in." if settings.dev else None,
+        isolation.notice,
+    ]
+    return " ".join(words for words in said if words) or None
 
 
 def due_dates(settings: Settings) -> dict[str, datetime]:
@@ -131,18 +132,19 @@ def _gate_settings(settings: Settings) -> GateSettings:
     )
 
 
-def _coursework(settings: Settings, engine: Engine, sessions: Sessions) -> Coursework:
+def _coursework(settings: Settings, engine: Engine, sessions: Sessions, isolation: Isolation) -> Coursework:
     history = History(settings.state_dir / "history")
     cache = Path(settings.hub.uv_cache_dir).expanduser() if settings.hub.uv_cache_dir else None
     return Coursework(
         Releases(settings.published_dir),
-        Workspaces(settings.notebooks_dir, history, CopyTable(engine)),
+        Workspaces(settings.notebooks_dir, history, CopyTable(engine), prepare=isolation.launcher.prepare),
         history,
         sessions,
         Packages(Environments(settings.state_dir / "environments", cache)),
         ResultTable(engine),
         state_dir=settings.state_dir,
         validate_timeout=settings.hub.validate_timeout,
+        isolation=isolation,
     )
 
 
@@ -157,17 +159,21 @@ def _wrap(app: FastAPI, settings: Settings, gate: Gate) -> None:
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    sessions: Sessions, logins: Logins, settings: Settings, engine: Engine
+    app: FastAPI, sessions: Sessions, logins: Logins, settings: Settings, engine: Engine
 ) -> AsyncIterator[None]:
     adopted = await sessions.adopt()
     if adopted:
         log.info("%d notebooks were open and go on", len(adopted))
-    sweeper = asyncio.create_task(_sweep(sessions, logins, settings.hub.session_ttl))
+    tasks = [
+        asyncio.create_task(_sweep(sessions, logins, settings.hub.session_ttl)),
+        asyncio.create_task(app.state.coursework.warm_all()),
+    ]
     try:
         yield
     finally:
-        sweeper.cancel()
-        await asyncio.gather(sweeper, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await sessions.close()
         await asyncio.to_thread(logins.write_down)
         engine.dispose()

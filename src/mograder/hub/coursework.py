@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mograder.environments import Environment
 from mograder.errors import Conflict, MograderError, NotALecture, NotFound
 from mograder.hub import uploads
 from mograder.hub.history import History, Version, digest
+from mograder.hub.isolation import Isolation
 from mograder.hub.locks import KeyedLocks
 from mograder.hub.packages import Packages
 from mograder.hub.releases import ItemType, Release, Releases
@@ -23,7 +27,10 @@ from mograder.marimo_adapter.options import ServeSpec
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import LaunchPlan, Session, SessionKey
 from mograder.sessions.progress import Progress
-from mograder.validation import ProcessRunner, ValidationJob, ValidationResult, validate
+from mograder.validation import ProcessRunner, Runner, ValidationJob, ValidationResult, validate
+from mograder.validation.engine_runner import EngineRunner
+
+log = logging.getLogger("mograder.hub")
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class Coursework:
         *,
         state_dir: Path,
         validate_timeout: float,
+        isolation: Isolation,
     ) -> None:
         self.releases = releases
         self.workspaces = workspaces
@@ -66,6 +74,7 @@ class Coursework:
         self._results = results
         self._state_dir = state_dir
         self._validate_timeout = validate_timeout
+        self._isolation = isolation
         self._changes = KeyedLocks()
         self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
         self._validating = asyncio.Semaphore(2)
@@ -135,7 +144,9 @@ class Coursework:
             raise NotALecture(f"{name} is an assignment, so it is edited, not run.", tip=f"open edit/{name}")
 
         async def prepare(progress: Progress) -> LaunchPlan:
-            scratch = await asyncio.to_thread(scratch_copy, release, self._state_dir / "run")
+            place = self._state_dir / "run"
+            give = partial(self._isolation.launcher.prepare, user=user)
+            scratch = await asyncio.to_thread(scratch_copy, release, place, give)
             try:
                 return await self._plan(key, release, scratch, progress, scratch)
             except BaseException:
@@ -279,7 +290,8 @@ class Coursework:
             base_url=f"/{key.path}",
             asset_url=None,
         )
-        return LaunchPlan(workspace, environment.python, serve, environment.id, scratch)
+        learn_from = release.directory / release.notebook
+        return LaunchPlan(workspace, environment.python, serve, environment.id, scratch, learn_from)
 
     async def _validate(self, user: str, name: str, data: bytes, content: str) -> dict[str, Any]:
         release = await asyncio.to_thread(self.releases.get, name)
@@ -292,11 +304,31 @@ class Coursework:
             python=environment.python,
             timeout_s=self._validate_timeout,
             asset_url=None,
+            scratch_dir=self._state_dir / "run",
         )
         async with self._validating:
-            result = await asyncio.to_thread(validate, job, ProcessRunner())
+            runner = self._runner(user, release, environment)
+            result = await asyncio.to_thread(validate, job, runner)
         await asyncio.to_thread(self._keep, user, name, content, result)
         return result.to_json()
+
+    def _runner(self, user: str, release: Release, environment: Environment) -> Runner:
+        engine = self._isolation.engine
+        if engine is None:
+            return ProcessRunner()
+        notebook = release.directory / release.notebook
+        loop = asyncio.get_running_loop()
+        return EngineRunner(engine, loop, environment=environment.id, notebook=notebook, user=user)
+
+    async def warm_all(self) -> None:
+        """Make ready for every published item, one after the other; what fails is noted and tried when needed."""
+        for release in await asyncio.to_thread(self.releases.all):
+            try:
+                environment = await self._packages.ready(release)
+                notebook = release.directory / release.notebook
+                await self._isolation.launcher.warm(environment.id, environment.python, notebook)
+            except MograderError as error:
+                log.warning("%s is not ready: %s", release.name, error)
 
     def _beside(self, user: str, name: str) -> dict[str, bytes]:
         """The files beside the notebook, read safely; what is not plain or too large is left out."""

@@ -176,10 +176,15 @@ class Workspaces:
         return kept
 
 
-def scratch_copy(release: Release, root: Path) -> Path:
-    """A private, writable copy of a release for one run of a lecture. The caller removes it."""
+def scratch_copy(release: Release, root: Path, give: Callable[[Path], None]) -> Path:
+    """A private, writable copy of a release for one run of a lecture. The caller removes it.
+
+    ``give`` hands the directory to the user that the session runs as.
+    """
     directory = root / secrets.token_hex(8)
-    with Directory.trusted(directory, create=True) as opened:
+    Directory.trusted(directory, create=True).close()
+    give(directory)
+    with Directory.trusted(directory) as opened:
         for name in release.files:
             opened.write(name, release.read(name))
     return directory

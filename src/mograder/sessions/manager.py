@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from mograder.errors import MograderError, SessionFailed
+from mograder.errors import Conflict, MograderError, SessionFailed
 from mograder.sessions.admission import Admission
 from mograder.sessions.answers import answers
 from mograder.sessions.launchers.base import LOG_LIMIT, Launcher, log_tail
@@ -72,7 +72,13 @@ class Sessions:
             if stopping := self._stopping(key):
                 await asyncio.wait([stopping])
             self._begin(key, prepare)
-        return await asyncio.shield(self._starts[key])
+        task = self._starts[key]
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise Conflict(f"The start of {key.item} was stopped.", tip="open it again.") from None
+            raise
 
     def begin(self, key: SessionKey, prepare: Prepare) -> None:
         """As `start`, without waiting: who wants to know watches `progress`."""
@@ -96,9 +102,9 @@ class Sessions:
         """One person's live sessions, oldest first."""
         return [session for session in self.all() if session.key.user == user]
 
-    def progress(self, key: SessionKey) -> Progress | None:
-        """The events of the start of ``key`` that is going on, or of the last one."""
-        return self._progress.get(key)
+    def progress(self, key: SessionKey) -> Progress:
+        """The events of the start of ``key`` that is going on, of the last one, or of the next if there was none."""
+        return self._progress.setdefault(key, Progress())
 
     def active(self, session_id: str) -> None:
         """Note that a person or a computation is at work in a session."""
@@ -107,12 +113,14 @@ class Sessions:
             session.last_seen = self._clock()
 
     async def stop(self, key: SessionKey, reason: str = "") -> bool:
-        """End the session for ``key`` and wait until it is gone. False if there was none."""
-        if (starting := self._starts.get(key)) is not None:
+        """End the session for ``key``, even a starting one, and wait until it is gone. False if there was none."""
+        starting = self._starts.get(key)
+        if starting is not None:
+            starting.cancel()
             await asyncio.wait([starting])
         session = self._live.get(key)
         if session is None:
-            return False
+            return starting is not None
         await asyncio.shield(self._ending(session, reason))
         return True
 
@@ -133,8 +141,11 @@ class Sessions:
 
     async def adopt(self) -> list[Session]:
         """Take over what an earlier hub left running, clean up what did not survive. The sessions taken over."""
+        await self._launcher.open()
         rows = await asyncio.to_thread(self._registry.all)
-        return [s for s in await asyncio.gather(*(self._adopt(row) for row in rows)) if s is not None]
+        adopted = [s for s in await asyncio.gather(*(self._adopt(row) for row in rows)) if s is not None]
+        await asyncio.to_thread(_remove_orphans, self._directory, {s.directory for s in adopted})
+        return adopted
 
     async def sweep(self) -> list[Session]:
         """Stop what has been idle for too long and cut logs; the sessions stopped."""
@@ -148,8 +159,14 @@ class Sessions:
             await self.stop(session.key, "It was not used for a while.")
         return idle
 
+    async def shutdown(self) -> None:
+        """End every session, and what runs them."""
+        await self.stop_all()
+        await self._launcher.shutdown()
+
     async def close(self) -> None:
         """Stop watching; the sessions themselves go on."""
+        await self._launcher.close()
         tasks = [*self._starts.values(), *self._watchers]
         for task in tasks:
             task.cancel()
@@ -163,7 +180,8 @@ class Sessions:
     def _begin(self, key: SessionKey, prepare: Prepare) -> None:
         if key in self._starts:
             return
-        self._progress[key] = Progress()
+        if self.progress(key).events:
+            self._progress[key] = Progress()
         task = asyncio.create_task(self._start(key, prepare), name=f"start {key.path}")
         self._starts[key] = task
         task.add_done_callback(lambda done: self._started(key, done))
@@ -176,15 +194,22 @@ class Sessions:
     async def _start(self, key: SessionKey, prepare: Prepare) -> Session:
         progress = self._progress[key]
         try:
-            async with self._admission.turn(lambda: len(self.all()) + 1):
-                session = await self._bring_up(key, await prepare(progress), progress)
-        except Exception as error:
+            session = await self._admitted(key, await prepare(progress), progress)
+        except BaseException as error:
             # Whoever watches must learn it; the error goes on to whoever waits.
-            detail = str(error) if isinstance(error, MograderError) else "Something went wrong in the hub."
-            progress.say(Event("failed", detail, log_tail=getattr(error, "log_tail", "")))
+            progress.say(Event("failed", _sentence(error), log_tail=getattr(error, "log_tail", "")))
             raise
         progress.say(Event("ready", "The notebook is ready.", url=session.url))
         return session
+
+    async def _admitted(self, key: SessionKey, plan: LaunchPlan, progress: Progress) -> Session:
+        try:
+            async with self._admission.turn(lambda: len(self.all()) + 1):
+                return await self._bring_up(key, plan, progress)
+        except BaseException:
+            if plan.scratch is not None:
+                await asyncio.shield(asyncio.to_thread(shutil.rmtree, plan.scratch, ignore_errors=True))
+            raise
 
     async def _bring_up(self, key: SessionKey, plan: LaunchPlan, progress: Progress) -> Session:
         session = self._new(key, plan)
@@ -284,9 +309,23 @@ class Sessions:
         return session
 
 
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, MograderError):
+        return str(error)
+    stopped = isinstance(error, asyncio.CancelledError)
+    return "The start was stopped." if stopped else "Something went wrong in the hub; it was noted."
+
+
 def _clean(session: Session) -> None:
     for directory in (session.directory, session.scratch):
         if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove_orphans(root: Path, kept: set[Path]) -> None:
+    """Directories of sessions that nobody wrote down: their hub ended between making and noting them."""
+    for directory in root.iterdir() if root.is_dir() else ():
+        if directory not in kept:
             shutil.rmtree(directory, ignore_errors=True)
 
 

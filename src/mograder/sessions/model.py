@@ -64,6 +64,7 @@ class LaunchPlan:
     serve: ServeSpec
     environment: str = ""  # id of the environment, for the registry
     scratch: Path | None = None  # removed when the session ends
+    learn_from: Path | None = None  # the published notebook: a warm process learns from it what to import
 
 
 @dataclass(frozen=True, slots=True)

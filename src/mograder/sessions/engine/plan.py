@@ -23,7 +23,10 @@ class EnginePlan:
         """As one line of JSON."""
         tree = None
         if self.tree is not None:
-            tree = {"means": self.tree.means, "base": {name: str(path) for name, path in self.tree.base.items()}}
+            tree = {
+                "means": self.tree.means,
+                "base": {name: str(path) for name, path in self.tree.base.items()},
+            }
         return json.dumps({"hub_uid": self.hub_uid, "identities": asdict(self.identities), "tree": tree})
 
     @classmethod

@@ -120,7 +120,7 @@ class Engine:
     def _launch(self, client: socket.socket, message: dict[str, Any], given: list[int]) -> None:
         fields = {name: message[name] for name in Launch.__dataclass_fields__ if name in message}
         launch = Launch(**fields)
-        names: list[str] = message["descriptors"]
+        names: list[str] = message["given"]
         notebook = Path(launch.notebook) if launch.notebook else None
 
         def go(warm: Warm | None) -> None:

@@ -22,7 +22,9 @@ from mograder.sandbox.profile import Profile
 from mograder.sessions.engine.protocol import HOW_FORKED, HOW_FRESH, Launch
 
 _RLIMIT_NAMES = {
-    getattr(resource, name): name.removeprefix("RLIMIT_") for name in dir(resource) if name.startswith("RLIMIT_")
+    getattr(resource, name): name.removeprefix("RLIMIT_")
+    for name in dir(resource)
+    if name.startswith("RLIMIT_")
 }
 
 

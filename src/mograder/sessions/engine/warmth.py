@@ -45,7 +45,9 @@ class Warmth:
 class Warmths:
     """All of them. ``watch`` and ``unwatch`` tell the engine's loop which channels to look at."""
 
-    def __init__(self, watch: Callable[[Coming | Warm, str], None], unwatch: Callable[[Coming | Warm], None]) -> None:
+    def __init__(
+        self, watch: Callable[[Coming | Warm, str], None], unwatch: Callable[[Coming | Warm], None]
+    ) -> None:
         self._watch = watch
         self._unwatch = unwatch
         self.by_environment: dict[str, Warmth] = {}

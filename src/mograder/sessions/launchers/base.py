@@ -7,16 +7,36 @@ import socket
 from pathlib import Path
 from typing import Protocol
 
+from mograder.errors import SessionFailed
 from mograder.sessions.model import Handle, LaunchSpec
 
 LOG_LIMIT = 1 << 20
 """Bytes of output that are kept of a session."""
 
 
+MAX_SOCKET_PATH = 107
+"""Bytes that the path of a unix socket may have; unix(7)."""
+
+
 class Launcher(Protocol):
     """Brings marimo servers up and down. One contract, tested against every implementation."""
 
     name: str
+
+    async def open(self) -> None:
+        """Get ready to launch, and find what an earlier hub left. May be called again."""
+
+    async def close(self) -> None:
+        """Let go. What was launched goes on."""
+
+    async def shutdown(self) -> None:
+        """End everything that this launcher ever launched, and what it needs for it."""
+
+    def prepare(self, workspace: Path, user: str) -> None:
+        """Make a workspace usable for ``user``'s sessions. Blocks."""
+
+    async def warm(self, environment: str, python: Path, notebook: Path) -> None:
+        """Make ready for sessions with an environment, in its own time; ``notebook`` is what they will run."""
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         """Start a session whose listening socket is at ``spec.socket``; return as soon as it runs.
@@ -40,6 +60,10 @@ def listen(path: Path) -> socket.socket:
 
     Whoever makes the listener may connect at once: requests wait in the backlog until the server is up.
     """
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise SessionFailed(
+            f"The course lies too deep in the file system for a socket: {path}.", tip="move it up."
+        )
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
+from pathlib import Path
 
 from mograder.errors import SessionFailed
 from mograder.marimo_adapter import options
@@ -24,6 +25,21 @@ class ProcessLauncher:
 
     def __init__(self) -> None:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    async def open(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+    async def shutdown(self) -> None:
+        return None
+
+    def prepare(self, workspace: Path, user: str) -> None:
+        return None
+
+    async def warm(self, environment: str, python: Path, notebook: Path) -> None:
+        return None
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         child = await asyncio.to_thread(self._spawn, spec)

@@ -1,0 +1,94 @@
+"""How this hub isolates notebooks: by the session engine, or not at all, and then everybody is told."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from mograder.errors import SandboxError
+from mograder.hub.settings import Settings
+from mograder.sandbox.identities import choose as choose_identities
+from mograder.sandbox.limits import Limits
+from mograder.sessions.engine import starter
+from mograder.sessions.engine.starter import EnginePlaces
+from mograder.sessions.launchers.base import Launcher
+from mograder.sessions.launchers.process import ProcessLauncher
+from mograder.sessions.launchers.slots import Slots
+from mograder.sessions.launchers.warm import WarmLauncher
+
+log = logging.getLogger("mograder.hub")
+
+OFF = "Notebooks run without isolation on this hub."
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What runs notebooks. ``notice`` is what every page says about it; None if all is well."""
+
+    launcher: Launcher
+    notice: str | None = None
+
+    @property
+    def engine(self) -> WarmLauncher | None:
+        """The session engine's launcher, if notebooks run in sandboxes."""
+        return self.launcher if isinstance(self.launcher, WarmLauncher) else None
+
+
+def choose(settings: Settings) -> Isolation:
+    """The best isolation that can be had. Starts the session engine if none runs.
+
+    Raises:
+        SandboxError: there is no isolation to be had, and this is no development hub (fail closed).
+    """
+    if settings.hub.sandbox == "off":
+        return Isolation(ProcessLauncher(), OFF)
+    try:
+        return Isolation(_engine(settings))
+    except SandboxError as error:
+        if not settings.dev:
+            raise SandboxError(
+                f"Notebooks can not be isolated on this machine: {error.message}",
+                tip='run `mograder hub check`; sandbox = "off" in [hub] does without, for people who trust each other.',
+            ) from error
+        log.warning("notebooks run without isolation: %s", error)
+        return Isolation(ProcessLauncher(), OFF)
+
+
+def limits(settings: Settings) -> Limits:
+    """What one session may use."""
+    hub = settings.hub
+    return Limits(
+        memory_bytes=hub.session_memory_mb << 20,
+        processes=hub.session_processes,
+        cpu_cores=hub.session_cpus,
+        disk_bytes=hub.session_disk_mb << 20,
+        file_bytes=min(hub.session_disk_mb, 512) << 20,
+    )
+
+
+def places(settings: Settings) -> EnginePlaces:
+    """What the engine sees: environments and published items to read, workspaces and scratch copies to write."""
+    state = settings.state_dir
+    return EnginePlaces(
+        directory=state / "engine",
+        read_only=(state / "environments", settings.published_dir),
+        writable=(settings.notebooks_dir, state / "run"),
+    )
+
+
+def _engine(settings: Settings) -> WarmLauncher:
+    where, identities = places(settings), choose_identities()
+    if not _listening(where.socket):
+        starter.start(where, identities)
+    return WarmLauncher(where, identities, Slots(settings.state_dir / "slots.json"), limits(settings))
+
+
+def _listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
+        try:
+            line.connect(str(path))
+        except OSError:
+            return False
+        return True

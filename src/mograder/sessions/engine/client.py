@@ -1,0 +1,117 @@
+"""The hub's line to the session engine: requests, answers, news; on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mograder.errors import EnvironmentFailed, MograderError, SandboxError, SessionFailed
+from mograder.marimo_adapter import control
+from mograder.sessions.engine.protocol import PROTOCOL, Ended
+
+ANSWER_SECONDS = 150.0
+"""The longest that an engine takes: a first launch waits for the environment to become warm."""
+
+_KINDS: dict[str, type[MograderError]] = {
+    "SandboxError": SandboxError,
+    "EnvironmentFailed": EnvironmentFailed,
+    "SessionFailed": SessionFailed,
+}
+
+
+class EngineClient:
+    """A connection. ``on_ended`` hears of every session that ends, ``on_lost`` when the engine has gone."""
+
+    def __init__(self, on_ended: Callable[[Ended], None], on_lost: Callable[[], None]) -> None:
+        self._on_ended = on_ended
+        self._on_lost = on_lost
+        self._socket: socket.socket | None = None
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._numbers = itertools.count(1)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is an engine at the other end, as far as is known."""
+        return self._socket is not None
+
+    async def connect(self, path: Path) -> dict[str, Any]:
+        """Connect to the engine that listens at ``path``; its answer to hello.
+
+        Raises:
+            OSError: there is none. SandboxError: it speaks another protocol.
+        """
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            line.connect(str(path))
+        except OSError:
+            line.close()
+            raise
+        line.setblocking(False)
+        self._socket = line
+        asyncio.get_running_loop().add_reader(line.fileno(), self._hear)
+        hello = await self.ask("hello", protocol=PROTOCOL)
+        if hello["protocol"] != PROTOCOL:
+            self.close()
+            raise SandboxError("The running session engine belongs to another version of mograder.")
+        return hello
+
+    async def ask(self, what: str, descriptors: Sequence[int] = (), **words: Any) -> dict[str, Any]:
+        """Send a request and wait for its answer. Raises the engine's error, or SandboxError if it has gone."""
+        if self._socket is None:
+            raise SandboxError("The session engine is not there.")
+        number = next(self._numbers)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        try:
+            control.send(self._socket, {"do": what, "id": number, **words}, descriptors)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                said = await answer
+        except OSError as error:
+            raise SandboxError(f"The session engine can not be reached ({error.strerror}).") from error
+        except TimeoutError:
+            raise SandboxError("The session engine does not answer.") from None
+        finally:
+            self._waiting.pop(number, None)
+        if "error" in said:
+            raise _KINDS.get(said.get("kind", ""), SandboxError)(said["error"])
+        return said
+
+    def close(self) -> None:
+        """Hang up; the engine and its sessions go on."""
+        if self._socket is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._socket.close()
+        self._socket = None
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(SandboxError("The session engine has gone."))
+
+    def _hear(self) -> None:
+        assert self._socket is not None
+        while self._socket is not None:
+            try:
+                message, _ = control.receive(self._socket)
+            except BlockingIOError:
+                return
+            except MograderError:
+                message = None
+            if message is None:
+                self.close()
+                self._on_lost()
+                return
+            self._take(message)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message.get("event") == "ended":
+            self._on_ended(Ended(message["session"], message["reason"], message["status"], message["detail"]))
+            return
+        answer = self._waiting.get(message.get("id", 0))
+        if answer is not None and not answer.done():
+            with contextlib.suppress(asyncio.InvalidStateError):
+                answer.set_result(message)

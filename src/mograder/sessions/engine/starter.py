@@ -1,0 +1,89 @@
+"""Starting a session engine in its jail, and finding the one that runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from mograder.errors import SandboxError
+from mograder.sandbox import cgroups, interpreters, profile
+from mograder.sandbox.identities import Identities
+from mograder.sandbox.jail import Jail, JailPlan
+from mograder.sessions.engine.plan import EnginePlan
+
+_CGROUPS_INSIDE = "/cgroups"
+_NOBODY = 65534  # how a user namespace shows a user that it does not map; user_namespaces(7)
+
+
+@dataclass(frozen=True)
+class EnginePlaces:
+    """Where an engine's things are. ``read_only`` and ``writable`` have the same paths in the jail as outside."""
+
+    directory: Path
+    read_only: tuple[Path, ...]
+    writable: tuple[Path, ...]
+
+    @property
+    def socket(self) -> Path:
+        """Where the engine listens."""
+        return self.directory / "control"
+
+
+def start(places: EnginePlaces, identities: Identities) -> None:
+    """Start an engine; it can be connected to when this returns. It outlives us. Raises SandboxError."""
+    places.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (*places.read_only, *places.writable):
+        path.mkdir(parents=True, exist_ok=True, mode=0o711)
+    tree = cgroups.find()
+    if tree is not None and identities.per_student:
+        tree.give(identities.engine_uid, identities.engine_gid)
+    plan = EnginePlan(
+        hub_uid=_hub_uid(identities),
+        identities=identities,
+        tree=None if tree is None else tree.moved(_CGROUPS_INSIDE),
+    )
+    writable = [(path, str(path)) for path in places.writable]
+    writable += [] if tree is None else tree.binds(_CGROUPS_INSIDE)
+    read_only = [(path, str(path)) for path in (*interpreters.own(), *places.read_only)]
+    jail = JailPlan(identities=identities, read_only=tuple(read_only), writable=tuple(writable))
+    log = os.open(
+        places.directory / "engine.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+    )
+    listener = _listen(places.socket)
+    try:
+        os.set_inheritable(listener.fileno(), True)
+        command = [
+            sys.executable,
+            "-I",
+            "-B",
+            "-m",
+            "mograder.sessions.engine",
+            str(listener.fileno()),
+            plan.dumps(),
+        ]
+        Jail.start(jail, command, output=log, descriptors=[listener.fileno()]).close()
+    finally:
+        listener.close()
+        os.close(log)
+
+
+def _listen(path: Path) -> socket.socket:
+    if len(os.fsencode(path)) > 107:
+        raise SandboxError(
+            f"The course lies too deep in the file system for a socket: {path}.", tip="move it up."
+        )
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(16)
+    return listener
+
+
+def _hub_uid(identities: Identities) -> int:
+    if identities.how == "root":
+        return _NOBODY
+    return 0 if identities.how == "subuid" else profile.UID
