@@ -43,7 +43,7 @@ def _difference(target: Path, new: Path, place: str) -> Iterator[str]:
     if old is None or new_text is None:
         yield f"Binary files {names[0]} and {names[1]} differ\n"
         return
-    for line in difflib.unified_diff(split_lines(old), split_lines(new_text), *names):
+    for line in difflib.unified_diff(split_lines(old), split_lines(new_text), names[0], names[1]):
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
