@@ -83,7 +83,7 @@ class Cgroup:
 
     def remove(self) -> bool:
         """Remove the group; False when processes are still in it after two seconds."""
-        return all([_remove(directory) for directory in set(self._directories.values())])
+        return not [left for left in set(self._directories.values()) if not _remove(left)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ class Tree:
                     os.chown(path, uid, gid)
 
     def remove(self) -> bool:
-        return all([_remove(base) for base in set(self.base.values())])
+        return not [left for left in set(self.base.values()) if not _remove(left)]
 
     def _insides(self, inside: str) -> list[str]:
         return [inside if self.version == 2 else f"{inside}/{controller}" for controller in self.base]

@@ -18,7 +18,8 @@ class CappedLog:
     """
 
     def __init__(self, path: Path | int, limit: int) -> None:
-        """``path`` may be an open descriptor, which stays the caller's: a jailed engine can not reach the hub's
+        """``path`` may be an open descriptor, which stays the caller's: a jailed engine can not reach the
+        hub's
         files. ``limit`` is in bytes."""
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)

@@ -1,0 +1,288 @@
+"""Can this host confine sessions, and how well? Tries each thing, and says what to do about what is
+missing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mograder.errors import SandboxError
+from mograder.sandbox import bubblewrap, cgroups, identities, selftest
+from mograder.sandbox.identities import Identities
+from mograder.sandbox.limits import Means
+from mograder.sandbox.syscalls import NUMBERS
+
+Level = Literal["ok", "warn", "fail"]
+Verdict = Literal["strict", "standard", "degraded", "refuse"]
+
+_KERNEL = (5, 9)  # setns with a pidfd, close_range, openat2
+_KERNEL_PER_NAMESPACE = (5, 14)  # limits on processes count per user namespace
+_BUBBLEWRAP = (0, 8)  # --disable-userns
+_INOTIFY = 4096  # 128 for each of 32 sessions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """One thing that was tried. ``remedy`` says what to do when it is not ok."""
+
+    name: str
+    level: Level
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All probes and what follows from them.
+
+    ``strict``: every means is there. ``standard``: sessions are confined and limited, but share a host user
+    or an unbounded disk. ``degraded``: confined, but memory is only watched: protection from accidents.
+    ``refuse``: not confined. ``can_join`` is false where sessions have to start a fresh Python.
+    """
+
+    probes: tuple[Probe, ...]
+    verdict: Verdict
+    identities: Identities
+    means: Means
+    can_join: bool
+
+
+def examine(workspaces: Path, *, state: Path | None = None, root_base: int = identities.ROOT_BASE) -> Report:
+    """Probe the host, as the user who would run the hub.
+
+    ``workspaces`` is the directory of the students' work (a self-test makes and removes a directory in it),
+    ``state`` the hub's private one. Takes about half a second. Raises SandboxError only for a ``root_base``
+    that is no range.
+    """
+    users = identities.choose(root_base=root_base)
+    means, limits = _limits()
+    probes = [
+        _machine(),
+        _kernel(),
+        _bubblewrap(),
+        *_namespaces(),
+        _groups(users),
+        _per_student(users),
+        limits,
+    ]
+    can_join = False
+    if not any(probe.level == "fail" for probe in probes):
+        confined, can_join = _self_test(workspaces, users)
+        probes += confined
+    probes += [
+        _disk(workspaces),
+        *_state(state, workspaces),
+        _links(),
+        _swap(means),
+        _hardening(),
+        *_inotify(users),
+    ]
+    return Report(
+        probes=tuple(probes),
+        verdict=_verdict(probes, users, means),
+        identities=users,
+        means=means,
+        can_join=can_join,
+    )
+
+
+def _verdict(probes: Iterable[Probe], users: Identities, means: Means) -> Verdict:
+    levels = {probe.name: probe.level for probe in probes}
+    if "fail" in levels.values():
+        return "refuse"
+    if means == "rlimits and a watchdog":
+        return "degraded"
+    return "strict" if users.per_student and levels["disk"] == "ok" else "standard"
+
+
+def _probe(name: str, good: bool, detail: str, remedy: str, *, otherwise: Level = "fail") -> Probe:
+    return Probe(name=name, level="ok" if good else otherwise, detail=detail, remedy="" if good else remedy)
+
+
+def _machine() -> Probe:
+    machine = f"{platform.system()} {platform.machine()}"
+    good = sys.platform == "linux" and platform.machine() in NUMBERS
+    return _probe("machine", good, machine, f"Linux on {' or '.join(NUMBERS)}")
+
+
+def _kernel() -> Probe:
+    release = platform.release()
+    version = _numbers(release)
+    if version < _KERNEL:
+        return _probe("kernel", False, release, "a kernel of 5.14 or newer")
+    remedy = "a kernel of 5.14 or newer: before, a limit on processes counts all sessions together"
+    return _probe("kernel", version >= _KERNEL_PER_NAMESPACE, release, remedy, otherwise="warn")
+
+
+def _bubblewrap() -> Probe:
+    remedy = "apt install bubblewrap (0.8 or newer), not set-user-id"
+    try:
+        path = bubblewrap.find()
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True)
+    except (SandboxError, OSError, subprocess.SubprocessError) as error:
+        return _probe("bubblewrap", False, str(error), remedy)
+    with_rights = Path(path).stat().st_mode & stat.S_ISUID
+    detail = f"{done.stdout.strip()} at {path}{' (set-user-id)' if with_rights else ''}"
+    return _probe("bubblewrap", _numbers(done.stdout) >= _BUBBLEWRAP and not with_rights, detail, remedy)
+
+
+def _namespaces() -> list[Probe]:
+    """User namespaces, tried by bubblewrap itself; empty when there is none to try with."""
+    try:
+        command = [bubblewrap.find(), "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "true"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (SandboxError, OSError, subprocess.SubprocessError):
+        return []
+    return [
+        _probe(
+            "user namespaces",
+            done.returncode == 0,
+            done.stderr.strip()[:200] or "can be made",
+            _why_no_namespaces(),
+        )
+    ]
+
+
+def _why_no_namespaces() -> str:
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return "an AppArmor profile for bwrap that has the rule 'userns,'"
+    if _setting("kernel/unprivileged_userns_clone") == "0":
+        return "sysctl kernel.unprivileged_userns_clone=1"
+    if _setting("user/max_user_namespaces") == "0":
+        return "sysctl user.max_user_namespaces=10000"
+    return "allow user namespaces; in a container they need its permission"
+
+
+def _groups(users: Identities) -> Probe:
+    """Root gives its groups up. An ordinary user can not, and they go with every session."""
+    extra = sorted(set(os.getgroups()) - {os.getegid()})
+    detail = f"member of {', '.join(map(str, extra))}" if extra else "none"
+    good = not extra or users.how == "root"
+    remedy = "a service user without supplementary groups: they stay in force inside a sandbox"
+    return _probe("supplementary groups", good, detail, remedy, otherwise="warn")
+
+
+def _per_student(users: Identities) -> Probe:
+    detail = {
+        "root": f"{users.count} users from {users.first_uid}",
+        "subuid": f"{users.count} subordinate users from {users.first_uid}",
+        "shared": f"every session runs as user {users.engine_uid}, told apart by namespaces alone",
+    }[users.how]
+    remedy = "a range in /etc/subuid and /etc/subgid for the hub's user, and newuidmap (apt install uidmap)"
+    return _probe("a host user per student", users.per_student, detail, remedy, otherwise="warn")
+
+
+def _limits() -> tuple[Means, Probe]:
+    tree = cgroups.find()
+    if tree is None:
+        means: Means = "rlimits and a watchdog"
+        detail = f"{means}: memory is watched, not bounded"
+        remedy = "Delegate=yes in the hub's systemd unit, so that it may make control groups"
+        return means, _probe("limits", False, detail, remedy, otherwise="warn")
+    tree.remove()
+    return tree.means, _probe("limits", True, tree.means, "")
+
+
+def _self_test(workspaces: Path, users: Identities) -> tuple[list[Probe], bool]:
+    """What a session really can do: the probe that the others only explain."""
+    try:
+        result = selftest.run(workspaces, users)
+    except (SandboxError, OSError) as error:
+        reason = error.message if isinstance(error, SandboxError) else str(error)
+        return [_probe("sandbox", False, reason, "mend what the probes above show")], False
+    works = not result.fresh
+    probes = [
+        _probe("sandbox", works, result.fresh or f"made in {result.start_ms:.0f} ms", "see the reason given"),
+        _probe(
+            "containment",
+            not result.escapes,
+            f"a session can {'; '.join(result.escapes)}" if result.escapes else "every try to get out failed",
+            "do not run a hub on this host",
+        ),
+        _probe(
+            "forked sessions",
+            not result.joined,
+            result.joined or "a fork can join a sandbox",
+            "none needed: sessions start a fresh Python, in seconds instead of at once",
+            otherwise="warn",
+        ),
+    ]
+    return probes, not result.joined
+
+
+def _disk(workspaces: Path) -> Probe:
+    apart = workspaces.stat().st_dev != Path("/").stat().st_dev
+    detail = "a file system of their own" if apart else "on the system's file system"
+    remedy = "a file system of their own for the workspaces: a full one then stops sessions, not the machine"
+    return _probe("disk", apart, detail, remedy, otherwise="warn")
+
+
+def _state(state: Path | None, workspaces: Path) -> list[Probe]:
+    if state is None or not state.exists():
+        return []
+    mode = stat.S_IMODE(state.stat().st_mode)
+    within = workspaces.resolve() in (state.resolve(), *state.resolve().parents)
+    detail = f"mode {mode:04o}{', below the workspaces' if within else ''}"
+    return [_probe("private state", not mode & 0o077 and not within, detail, f"chmod 700 {state}")]
+
+
+def _links() -> Probe:
+    names = [f"fs/protected_{kind}" for kind in ("symlinks", "hardlinks", "fifos", "regular")]
+    off = [name.replace("/", ".") for name in names if _setting(name) == "0"]
+    return _probe(
+        "protected links", not off, f"off: {', '.join(off)}" if off else "on", _set(off), otherwise="warn"
+    )
+
+
+def _swap(means: Means) -> Probe:
+    used = len(Path("/proc/swaps").read_text().splitlines()) > 1
+    good = not used or means == "cgroup v2"
+    detail = "in use" if used else "none"
+    return _probe("swap", good, detail, "swapoff, or control groups of version 2", otherwise="warn")
+
+
+def _hardening() -> Probe:
+    wanted = {
+        "dmesg_restrict": 1,
+        "kptr_restrict": 1,
+        "unprivileged_bpf_disabled": 1,
+        "perf_event_paranoid": 2,
+    }
+    low = [
+        f"kernel.{name}" for name, least in wanted.items() if int(_setting(f"kernel/{name}") or least) < least
+    ]
+    return _probe(
+        "kernel hardening", not low, f"low: {', '.join(low)}" if low else "on", _set(low), otherwise="warn"
+    )
+
+
+def _inotify(users: Identities) -> list[Probe]:
+    if users.per_student:
+        return []  # the kernel counts per user
+    instances = int(_setting("fs/inotify/max_user_instances") or 0)
+    remedy = f"sysctl fs.inotify.max_user_instances={_INOTIFY}: sessions of one user share them"
+    return [_probe("inotify instances", instances >= _INOTIFY, str(instances), remedy, otherwise="warn")]
+
+
+def _set(names: list[str]) -> str:
+    return f"set {', '.join(names)} with sysctl" if names else ""
+
+
+def _setting(name: str) -> str | None:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys", name).read_text().strip()
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    found = re.search(r"\d+(\.\d+)+", version)
+    return tuple(int(part) for part in found.group().split(".")) if found else ()
