@@ -60,7 +60,7 @@ def _copy(source: Path, target: Path) -> bool:
 def _write_new(target: Path, content: bytes) -> bool:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with open(descriptor, "wb") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -57,11 +57,11 @@ def _(mo):
         mo.md(r"""
         Heat spreads along the rod as the **heat equation** says,
 
-        $$\frac{\partial u}{\partial t} = \alpha\,\frac{\partial^2 u}{\partial x^2},
-        \qquad u(0,t) = 100,\quad u(L,t) = 20,\quad u(x,0) = 20 \quad\text{for } x > 0,$$
+        $$\frac{\partial u}{\partial t} = \alpha\,\frac{\partial^2 u}{\partial x^2},$$
 
-        with one unknown number in it: the **diffusivity** $\alpha$, and every metal has its own. You will write a
-        solver, let it race against the thermocouples, and name the metal.
+        where the ends are held, $u(0,t) = 100$ and $u(L,t) = 20$, and all the rest starts at $u(x,0) = 20$. The number
+        $\alpha$ is called the **diffusivity**, and every metal has its own. You will write a solver, let it race against
+        the thermocouples, and name the metal.
 
         *Edit the cells that say `YOUR CODE HERE`, as often as you like. A box below each question tells you how you
         are doing.*
@@ -117,8 +117,9 @@ def _(mo):
     Write $u_i^n$ for the temperature of node $i$ after $n$ time steps of length $\Delta t$. A forward difference in
     time and a central one in space turn the heat equation into a recipe,
 
-    $$u_i^{n+1} = u_i^n + r\,\bigl(u_{i+1}^n - 2u_i^n + u_{i-1}^n\bigr),
-    \qquad r = \frac{\alpha\,\Delta t}{\Delta x^2}.$$
+    $$u_i^{n+1} = u_i^n + r\,\bigl(u_{i+1}^n - 2u_i^n + u_{i-1}^n\bigr)$$
+
+    with the number $r = \alpha\,\Delta t / \Delta x^2$.
 
     Complete `step(u, r)`: it takes the temperatures of all nodes and **returns a new array** with those one step
     later. The two end nodes are held by the steam and the water, so they keep their values.
@@ -356,9 +357,16 @@ def _(mo):
     mo.md(r"""
     ## Question 4 · Name that metal  *(25 marks)*
 
-    | metal | silver | copper | aluminium | zinc | brass | nickel | carbon steel | stainless steel |
-    |---|---|---|---|---|---|---|---|---|
-    | $\alpha$ in 10⁻⁶ m²/s | 166 | 117 | 97 | 42 | 34 | 23 | 12 | 4 |
+    | metal | $\alpha$ in 10⁻⁶ m²/s |
+    |---|---|
+    | silver | 166 |
+    | copper | 117 |
+    | aluminium | 97 |
+    | zinc | 42 |
+    | brass | 34 |
+    | nickel | 23 |
+    | carbon steel | 12 |
+    | stainless steel | 4 |
 
     How well does a guess for $\alpha$ explain the readings? Measure it by the **root mean square** of the differences
     between simulated and measured temperatures, over all times and all three thermocouples,
@@ -489,7 +497,8 @@ def _(alpha_best, clock, cold, hot, measured, mo, np, plt, sensors, simulate, ti
     _axes.plot(x * 100, np.linspace(hot, cold, x.size), "--", color="#808080", linewidth=1, label="in the end")
     _axes.set(xlabel="position (cm)", ylabel="temperature (°C)", ylim=(10, 110))
     _axes.legend()
-    mo.vstack([_figure, mo.md(f"*After {times[clock.value] / 60:.2g} minutes.*")])
+    _minutes, _seconds = divmod(int(times[clock.value]), 60)
+    mo.vstack([_figure, mo.md(f"*After {_minutes} min {_seconds:02d} s.*")])
     return
 
 
