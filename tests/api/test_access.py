@@ -14,6 +14,7 @@ from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import routes as pages
 from mograder.hub.settings import Options, combine
+from mograder.sessions.launchers.process import ProcessLauncher
 
 PUBLIC = {"/static/{version}/{name}"}
 
@@ -38,7 +39,7 @@ def actions(route: APIRoute) -> list[Action]:
 
 def test_the_hub_has_no_other_routes(tmp_path: Path) -> None:
     (tmp_path / "mograder.toml").write_text("")
-    hub = build(combine(Course.load(tmp_path), Options(dev=True), ""))
+    hub = build(combine(Course.load(tmp_path), Options(dev=True), ""), ProcessLauncher())
     hub.engine.dispose()
     found = []
     for route in hub.app.router.routes:

@@ -17,6 +17,9 @@ from mograder.sessions.engine.plan import EnginePlan
 _CGROUPS_INSIDE = "/cgroups"
 _NOBODY = 65534  # how a user namespace shows a user that it does not map; user_namespaces(7)
 
+_started: list[Jail] = []
+"""Engines that this process started: their monitors are our children, to be waited for when they end."""
+
 
 @dataclass(frozen=True)
 class EnginePlaces:
@@ -34,6 +37,8 @@ class EnginePlaces:
 
 def start(places: EnginePlaces, identities: Identities) -> None:
     """Start an engine; it can be connected to when this returns. It outlives us. Raises SandboxError."""
+    for jail in _started:
+        jail.exit_status()
     places.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for path in (*places.read_only, *places.writable):
         path.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -64,7 +69,7 @@ def start(places: EnginePlaces, identities: Identities) -> None:
             str(listener.fileno()),
             plan.dumps(),
         ]
-        Jail.start(jail, command, output=log, descriptors=[listener.fileno()]).close()
+        _started.append(Jail.start(jail, command, output=log, descriptors=[listener.fileno()]))
     finally:
         listener.close()
         os.close(log)
