@@ -89,6 +89,23 @@ def test_the_end_of_an_earlier_start_does_not_count(tab: Page, sample: Sample) -
     expect(tab.locator("#failure")).to_be_hidden()
 
 
+@pytest.mark.parametrize("ready", [{"url": "edit/user/alice/A1-Intro/"}, {"url": ""}])
+def test_a_hub_that_works_on_tells_by_events_when_it_is_ready(
+    tab: Page, sample: Sample, ready: dict[str, str]
+) -> None:
+    tab.route(f"**{POST}", lambda route: route.fulfill(json={"status": "ok"}))
+    sample.events = [("step", {"text": "Starting"}), ("ready", ready)]
+    tab.goto("edit/A1-Intro")
+    tab.wait_for_url(EDITOR)
+
+
+def test_a_hub_that_works_on_tells_by_events_when_it_fails(tab: Page, sample: Sample) -> None:
+    tab.route(f"**{POST}", lambda route: route.fulfill(json={"status": "ok"}))
+    sample.events = [("failed", {"detail": "No memory left.", "log_tail": "Killed"})]
+    tab.goto("edit/A1-Intro")
+    expect(tab.get_by_role("alert")).to_contain_text("No memory left.")
+
+
 def test_a_failure_is_said_with_the_log_and_can_be_tried_again(tab: Page, sample: Sample) -> None:
     sample.refuse[POST] = (
         500,

@@ -2,7 +2,7 @@
 import { Refusal, ask, make, tellTabs, within } from "./ask.js";
 
 const id = (name) => document.getElementById(name);
-const { start, events, failed } = id("start").dataset;
+const { start, target: usual, events, failed } = id("start").dataset;
 const CALM = 150; // ms without a spinner: a session that is up answers sooner
 let source; // the steps, while they are shown
 let accepted = false; // the hub took the order and works on: its end is told by events
@@ -64,7 +64,7 @@ function follow() {
   const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
   on("step", step);
   on("queued", step);
-  on("ready", ({ url }) => accepted && leave(url));
+  on("ready", ({ url }) => accepted && leave(url || usual));
   on("failed", ({ detail, log_tail }) => accepted && fail(detail, log_tail));
 }
 
