@@ -10,10 +10,8 @@ from __future__ import annotations
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-_PAGES_CLOSED = frozenset(
-    (b"terminal", b"lsp", b"mcp", b"auth", b"login", b"docs", b"openapi.json", b"redoc")
-)
-_SOCKETS = frozenset((b"ws", b"ws_sync"))
+_PAGES_CLOSED = frozenset(b"terminal lsp mcp auth login docs redoc openapi.json ws_sync".split())
+_SOCKETS = frozenset((b"ws",))  # not ws_sync: collaborative editing is off, see `marimo_adapter.options`
 _API_OPEN = frozenset(
     b"kernel document documentation datasources sql cache export storage status usage version".split()
 )
