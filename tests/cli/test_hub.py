@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -144,3 +145,35 @@ def test_sessions_survive_the_hub_and_are_adopted(course_root: Path) -> None:
     with running(course) as again, again.client("ada") as client:
         assert [session["assignment"] for session in client.get("sessions").json()] == ["A1-Answer"]
         assert client.get("edit/user/ada/A1-Answer/").status_code == 200
+
+
+@pytest.mark.real
+def test_check_says_what_is_there_and_what_to_mend(tmp_path: Path) -> None:
+    course = make_course(tmp_path / "c", "[hub]\nport = 0\n")
+    bad = mograder("hub", "check", str(course))
+    assert bad.returncode == 1
+    assert "fail  secret" in bad.stdout
+    assert "token_hex" in bad.stdout
+    good = mograder("hub", "check", str(course), "--json", env={"MOGRADER_HUB_SECRET": SECRET})
+    assert good.returncode == 0, good.stdout
+    found = json.loads(good.stdout)
+    assert found["isolation"] in ("strict", "standard", "degraded")
+    levels = {probe["name"]: probe["level"] for probe in found["probes"]}
+    assert levels["secret"] == levels["marimo"] == levels["uv"] == levels["port"] == "ok"
+    assert "item A1-Answer" in levels
+
+
+@pytest.mark.real
+def test_without_a_sandbox_the_hub_does_not_start_unless_told_to(tmp_path: Path) -> None:
+    """A PATH without bubblewrap stands for a machine without it."""
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    env = {"MOGRADER_HUB_SECRET": SECRET, "PATH": str(bare)}
+    course = make_course(tmp_path / "c")
+    line = one_line(mograder("hub", "-C", str(course), "--headless", "--port", "0", env=env))
+    assert "can not be isolated" in line
+    assert "mograder hub check" in line
+    (course / "mograder.toml").write_text('[hub]\nsandbox = "off"\n')
+    with running(course, env=env, dev=False) as hub:
+        page = httpx.get(hub.url, headers={"Accept": "text/html"})
+        assert "without isolation" in page.text

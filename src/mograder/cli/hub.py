@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import re
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -13,10 +15,12 @@ import click
 
 from mograder.course import Course, user_name
 from mograder.errors import MograderError
+from mograder.hub.checkup import Checkup, examine
 from mograder.hub.identity import tokens
 from mograder.hub.identity.model import Role
 from mograder.hub.server import serve
 from mograder.hub.settings import Options, combine
+from mograder.sandbox.preflight import Probe
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -100,6 +104,49 @@ def generate_token(username: str, role: str, expires: str) -> None:
     """
     secret = tokens.check_secret(os.environ.get("MOGRADER_HUB_SECRET", ""))
     click.echo(tokens.make(secret, user_name(username), Role(role), _seconds(expires)))
+
+
+@command.command("check")
+@click.argument("course_dir", required=False, type=click.Path(path_type=Path))
+@click.option("--dev", is_flag=True, help="Judge it as a hub for development.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def check(group_dir: Path, course_dir: Path | None, dev: bool, as_json: bool) -> None:
+    """Try everything that a hub in COURSE_DIR needs, and say what to mend.
+
+    \b
+    Example:  mograder hub check my-course
+    """
+    secret = os.environ.get("MOGRADER_HUB_SECRET", "")
+    settings = combine(Course.load(course_dir or group_dir), Options(dev=dev), secret)
+    found = examine(settings, secret)
+    if as_json:
+        probes = [vars_of(probe) for probe in found.probes]
+        click.echo(
+            json.dumps({"healthy": found.healthy, "isolation": found.verdict, "probes": probes}, indent=2)
+        )
+    else:
+        _print(found)
+    if not found.healthy:
+        sys.exit(1)
+
+
+def vars_of(probe: Probe) -> dict[str, str]:
+    """A probe as JSON."""
+    return {"name": probe.name, "level": probe.level, "detail": probe.detail, "remedy": probe.remedy}
+
+
+def _print(found: Checkup) -> None:
+    width = max(len(probe.name) for probe in found.probes)
+    colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+    for probe in found.probes:
+        level = click.style(f"{probe.level:<4}", fg=colours[probe.level])
+        click.echo(f"{level}  {probe.name:<{width}}  {probe.detail}")
+        if probe.remedy:
+            click.echo(f"{'':<{width + 6}}  → {probe.remedy}")
+    failed = sum(probe.level == "fail" for probe in found.probes)
+    words = "Nothing failed." if not failed else f"{failed} failed."
+    click.echo(f"{words} Isolation: {found.verdict}.", err=True)
 
 
 def _seconds(text: str) -> int:

@@ -23,6 +23,7 @@ from types import TracebackType
 
 from mograder.course import shown
 from mograder.errors import MograderError, NotFound, TooLarge, Unavailable, UnsafeFile
+from mograder.hub.renames import rename_to_free_name
 
 MAX_DEPTH = 16
 MAX_ENTRIES = 5000
@@ -50,9 +51,12 @@ class Directory:
 
     @classmethod
     def trusted(cls, path: Path, *, create: bool = False) -> Directory:
-        """Open a directory by a path that only the hub controls."""
+        """Open a directory by a path that only the hub controls. Raises OSError; Unavailable if the disk is full."""
         if create:
-            path.mkdir(parents=True, exist_ok=True, mode=0o711)
+            try:
+                path.mkdir(parents=True, exist_ok=True, mode=0o711)
+            except OSError as error:
+                raise _storage_error(error, path.name) from error
         return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
     def __enter__(self) -> Directory:
@@ -74,10 +78,10 @@ class Directory:
 
         Raises:
             NotFound: it is not there. UnsafeFile: it is something else than a directory.
+            Unavailable: it can not be made, the disk is full.
         """
         if create:
-            with contextlib.suppress(FileExistsError):  # whatever is there is opened and judged below
-                os.mkdir(_one_name(path), 0o711, dir_fd=self._descriptor)
+            self._make(_one_name(path))
         try:
             return Directory(self._open(path, _DIRECTORY))
         except FileNotFoundError:
@@ -110,11 +114,11 @@ class Directory:
             return "file"
         return "directory" if stat.S_ISDIR(mode) else "other"
 
-    def write(self, name: str, data: bytes, *, replace: bool = True) -> None:
+    def write(self, name: str, data: bytes, *, replace: bool = True, aside: bool = False) -> None:
         """Put ``data`` under ``name`` whole or not at all: a new file, synced, then renamed over the old one.
 
-        What is there under ``name`` and is not a file is moved aside, not lost. With ``replace=False`` an
-        existing name raises FileExistsError.
+        What is there under ``name`` and is not a plain file is moved aside under a longer name, not lost; with
+        ``aside`` a file is too. With ``replace=False`` an existing name raises FileExistsError.
 
         Raises:
             Unavailable: the disk is full; nothing was changed.
@@ -123,7 +127,10 @@ class Directory:
         temporary = f".{secrets.token_hex(8)}.part"
         try:
             self._write_new(temporary, data)
-            self._put_in_place(temporary, name, replace)
+            if not replace:
+                rename_to_free_name(self._descriptor, temporary, name)
+            else:
+                self._put_in_place(temporary, name, aside)
             os.fsync(self._descriptor)
         except OSError as error:
             self._remove_quietly(temporary)
@@ -163,8 +170,8 @@ class Directory:
     def _listing(self, path: str) -> list[tuple[str, os.stat_result]]:
         try:
             descriptor = self._open(path or ".", _DIRECTORY)
-        except OSError:
-            return []  # replaced or forbidden since it was listed: there is nothing of ours in it
+        except (OSError, UnsafeFile):
+            return []  # replaced since it was listed, forbidden, or too long a path: there is nothing of ours in it
         try:
             with os.scandir(descriptor) as entries:
                 return [
@@ -175,6 +182,14 @@ class Directory:
             return []
         finally:
             os.close(descriptor)
+
+    def _make(self, name: str) -> None:
+        try:
+            os.mkdir(name, 0o711, dir_fd=self._descriptor)
+        except FileExistsError:
+            return  # whatever is there is opened and judged by the caller
+        except OSError as error:
+            raise _storage_error(error, name) from error
 
     def _open(self, path: str, flags: int, mode: int = 0) -> int:
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -200,7 +215,7 @@ class Directory:
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             os.close(descriptor)
             raise UnsafeFile(
-                f"{shown(path)} is not a plain file.", tip="rename it away in the editor's terminal."
+                f"{shown(path)} is not a plain file of its own name.", tip="rename it, or press Reset."
             )
         return descriptor
 
@@ -222,14 +237,12 @@ class Directory:
             owner = os.fstat(self._descriptor)
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
-    def _put_in_place(self, temporary: str, name: str, replace: bool) -> None:
+    def _put_in_place(self, temporary: str, name: str, aside: bool) -> None:
         here = self._descriptor
-        if not replace:
-            os.link(temporary, name, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
-            os.unlink(temporary, dir_fd=here)
-            return
-        if self.kind(name) == "directory":
-            os.rename(name, f"{name}.aside-{secrets.token_hex(3)}", src_dir_fd=here, dst_dir_fd=here)
+        kind = self.kind(name)
+        if kind in ("directory", "other") or (aside and kind == "file"):
+            with contextlib.suppress(FileNotFoundError):  # its owner took it away meanwhile
+                rename_to_free_name(here, name, f"{name}.aside-{secrets.token_hex(4)}")
         os.rename(temporary, name, src_dir_fd=here, dst_dir_fd=here)
 
     def _remove_quietly(self, name: str) -> None:

@@ -13,11 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mograder.course import file_name, item_name, shown, user_name
-from mograder.errors import NotFound
+from mograder.errors import NotFound, TooLarge
 from mograder.hub.files import Directory
 
-MAX_VERSION_BYTES = 256 << 20
-_NAME = re.compile(r"^(\d{8}T\d{6}\.\d{6}Z)_([a-z-]+)_([0-9a-f]{12})_(.+)$")
+MAX_VERSION_BYTES = 128 << 20
+"""Of one version: whoever replaces something larger moves it aside instead."""
+
+MAX_VERSIONS = 4000
+MAX_BYTES = 4 << 30
+"""Of all versions of one copy together: replacing over and over may not fill the disk for everybody."""
+
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([a-z-]+)_([0-9a-f]{12})_([^/]+)")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -45,11 +51,22 @@ class History:
         self._root = root
 
     def keep(self, user: str, item: str, file: str, data: bytes, reason: str) -> Version:
-        """Keep ``data`` before it is replaced. ``reason`` is one lower-case word (reset, upload, download…)."""
+        """Keep ``data`` before it is replaced. ``reason`` is one lower-case word (reset, upload, download…).
+
+        Raises:
+            TooLarge: the history of this copy is full; whatever was to be replaced must stay.
+        """
         short = digest(data)[:12]
-        newest = next((version for version in self.versions(user, item) if version.file == file), None)
-        if newest is not None and newest.digest == short:
+        versions = self.versions(user, item)
+        newest = next((version for version in versions if version.file == file), None)
+        # Twelve digits can be made to collide by somebody who tries: the content itself decides.
+        if newest is not None and newest.digest == short and self.read(user, item, newest.id)[1] == data:
             return newest
+        if len(versions) >= MAX_VERSIONS or sum(v.size for v in versions) + len(data) > MAX_BYTES:
+            raise TooLarge(
+                f"The history of {item} is full, so nothing was replaced.",
+                tip="ask your instructor to make room.",
+            )
         now = datetime.now(UTC)
         name = f"{now.strftime(_TIME)}_{reason}_{short}_{file_name(file)}"
         with self._directory(user, item) as directory:
@@ -81,8 +98,11 @@ class History:
 
 
 def _version(name: str, size: int) -> Version | None:
-    match = _NAME.match(name)
+    match = _NAME.fullmatch(name)
     if match is None:
         return None  # a file that somebody put there by hand
-    when = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
+    try:
+        when = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None  # digits, but no time
     return Version(name, when, match[2], match[3], match[4], size)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mograder.errors import SandboxError
 from mograder.hub.settings import Settings
+from mograder.sandbox import preflight
 from mograder.sandbox.identities import choose as choose_identities
 from mograder.sandbox.limits import Limits
 from mograder.sessions.engine import starter
@@ -45,6 +46,8 @@ def choose(settings: Settings) -> Isolation:
     if settings.hub.sandbox == "off":
         return Isolation(ProcessLauncher(), OFF)
     try:
+        if not settings.dev:
+            _demand(settings)
         return Isolation(_engine(settings))
     except SandboxError as error:
         if not settings.dev:
@@ -54,6 +57,17 @@ def choose(settings: Settings) -> Isolation:
             ) from error
         log.warning("notebooks run without isolation: %s", error)
         return Isolation(ProcessLauncher(), OFF)
+
+
+def _demand(settings: Settings) -> None:
+    """Fail closed: try the host as ``mograder hub check`` does. Raises SandboxError."""
+    report = preflight.examine(settings.notebooks_dir, state=settings.state_dir)
+    failed = next((probe for probe in report.probes if probe.level == "fail"), None)
+    if report.verdict == "refuse":
+        words = "it could not be told why" if failed is None else f"{failed.name}: {failed.detail}"
+        raise SandboxError(f"{words}.", tip=None if failed is None else failed.remedy)
+    if report.verdict == "degraded":
+        log.warning("memory of notebooks is watched, not bounded, on this machine: see mograder hub check")
 
 
 def limits(settings: Settings) -> Limits:

@@ -20,7 +20,7 @@ from mograder.errors import MograderError
 from mograder.hub.app import Hub, build
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.protocol import protocol_class
-from mograder.hub.settings import Settings
+from mograder.hub.settings import Settings, make_directories
 
 BACKLOG = 4096
 
@@ -33,8 +33,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
     Raises:
         MograderError: the port is taken, or another hub serves this course.
     """
-    for directory in (settings.state_dir, settings.notebooks_dir, settings.published_dir):
-        _make(directory)
+    make_directories(settings)
     with _claim(settings.state_dir / "hub.lock"), _bind(settings.hub.host, settings.hub.port) as listener:
         hub = build(settings)
         _run(hub, listener, on_ready)
@@ -96,13 +95,6 @@ class _Server(uvicorn.Server):
         if self._interrupted and self._hub.settings.dev:
             await asyncio.wait_for(self._hub.sessions.shutdown(), 10)
         await super().shutdown(sockets)
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o711)
-    except OSError as error:
-        raise MograderError(f"{directory} can not be made ({error.strerror}).") from error
 
 
 def _claim(path: Path) -> _Held:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mograder.config import HubSection
 from mograder.course import Course
-from mograder.errors import ConfigError
+from mograder.errors import ConfigError, MograderError
 
 
 @dataclass(frozen=True)
@@ -79,3 +79,16 @@ def _check_proxy(proxy: str) -> None:
         raise ConfigError(
             f'[hub] trusted_proxies: "{proxy}" is no address or network.', tip='use "192.0.2.7" or "unix".'
         ) from None
+
+
+def make_directories(settings: Settings) -> None:
+    """Make the directories that the hub writes to; its state is for nobody else to read. Raises MograderError."""
+    modes = {settings.state_dir: 0o700, settings.notebooks_dir: 0o711, settings.published_dir: 0o755}
+    for directory, mode in modes.items():
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(mode)
+        except OSError as error:
+            raise MograderError(
+                f"{directory} can not be made or does not belong to the hub's user ({error.strerror})."
+            ) from error

@@ -1,0 +1,173 @@
+"""Is everything there that a hub needs? Each thing is tried; what is not well gets a remedy."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from mograder.environments import Environments, Lock
+from mograder.environments.uv import find_uv
+from mograder.errors import EnvironmentFailed, MograderError
+from mograder.hub.identity import tokens
+from mograder.hub.releases import Releases
+from mograder.hub.settings import Settings
+from mograder.notebook.read import parse_notebook
+from mograder.sandbox import preflight
+from mograder.sandbox.preflight import Level, Probe
+
+TESTED_MARIMO = ("0.19", "0.25")
+"""Oldest and newest minor versions of marimo that the contract tests run on."""
+
+LOW_DISK = 2 << 30
+"""Bytes below which free disk space is worth a warning."""
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """All probes, and the verdict on isolation: strict, standard, degraded or refuse ("off": not wanted)."""
+
+    probes: tuple[Probe, ...]
+    verdict: str
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing failed."""
+        return all(probe.level != "fail" for probe in self.probes)
+
+
+def examine(settings: Settings, secret: str) -> Checkup:
+    """Try everything that the hub in ``settings`` needs. Takes about a second."""
+    probes = [_secret(secret, settings.dev), _marimo(), _uv()]
+    verdict, isolation = _isolation(settings)
+    probes += isolation
+    probes += [_port(settings), *_directories(settings), _disk(settings.course.root), *_published(settings)]
+    return Checkup(tuple(probes), verdict)
+
+
+def _probe(name: str, level: Level, detail: str, remedy: str = "") -> Probe:
+    return Probe(name=name, level=level, detail=detail, remedy="" if level == "ok" else remedy)
+
+
+def _secret(secret: str, dev: bool) -> Probe:
+    try:
+        tokens.check_secret(secret)
+    except MograderError as error:
+        return _probe("secret", "warn" if dev else "fail", error.message, error.tip or "")
+    return _probe("secret", "ok", f"set, {len(secret)} characters")
+
+
+def _marimo() -> Probe:
+    try:
+        version = importlib.metadata.version("marimo")
+    except importlib.metadata.PackageNotFoundError:
+        return _probe("marimo", "fail", "not installed", "pip install marimo")
+    oldest, newest = map(Version, TESTED_MARIMO)
+    minor = Version(".".join(version.split(".")[:2]))
+    if minor < oldest:
+        return _probe("marimo", "fail", version, f"pip install 'marimo>={oldest}'")
+    if minor > newest:
+        return _probe(
+            "marimo", "warn", f"{version}, newer than tested ({newest})", "it is used as far as it fits"
+        )
+    return _probe("marimo", "ok", version)
+
+
+def _uv() -> Probe:
+    try:
+        return _probe("uv", "ok", str(find_uv()))
+    except EnvironmentFailed as error:
+        return _probe("uv", "fail", error.message, error.tip or "pip install uv")
+
+
+def _isolation(settings: Settings) -> tuple[str, list[Probe]]:
+    if settings.hub.sandbox == "off":
+        words = "off in mograder.toml: notebooks run with the hub's rights"
+        return "off", [_probe("sandbox", "warn", words, 'remove sandbox = "off"')]
+    settings.notebooks_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+    report = preflight.examine(settings.notebooks_dir, state=settings.state_dir)
+    level: Level = "ok" if report.verdict in ("strict", "standard") else "warn"
+    if report.verdict == "refuse":
+        level = "warn" if settings.dev else "fail"
+    summary = _probe(
+        "sandbox", level, f"{report.verdict}; limits by {report.means}", _REMEDIES.get(report.verdict, "")
+    )
+    probes = [
+        Probe(name=probe.name, level="warn", detail=probe.detail, remedy=probe.remedy)
+        if settings.dev and probe.level == "fail"
+        else probe
+        for probe in report.probes
+    ]
+    return report.verdict, [summary, *probes]
+
+
+_REMEDIES = {
+    "refuse": 'mend what failed below; sandbox = "off" in [hub] does without isolation',
+    "degraded": "give the hub a delegated control group (systemd: Delegate=yes), so that memory is bounded",
+}
+
+
+def _port(settings: Settings) -> Probe:
+    host, port = settings.hub.host, settings.hub.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            words = f"{host}:{port}: {error.strerror}"
+            return _probe("port", "fail", words, "choose another with --port, or stop what has it")
+    return _probe("port", "ok", f"{host}:{port} is free")
+
+
+def _directories(settings: Settings) -> Iterator[Probe]:
+    places = {
+        "state": settings.state_dir,
+        "notebooks": settings.notebooks_dir,
+        "releases": settings.published_dir,
+    }
+    for name, path in places.items():
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o711)
+        except OSError as error:
+            yield _probe(
+                name, "fail", f"{path} can not be made ({error.strerror})", "let the hub's user write there"
+            )
+            continue
+        good = os.access(path, os.W_OK | os.X_OK)
+        yield _probe(name, "ok" if good else "fail", str(path), "let the hub's user write there")
+
+
+def _disk(root: Path) -> Probe:
+    free = shutil.disk_usage(root).free
+    words = f"{free / (1 << 30):.0f} GB free"
+    return _probe("space", "ok" if free > LOW_DISK else "warn", words, "make room: students' work needs it")
+
+
+def _published(settings: Settings) -> Iterator[Probe]:
+    releases = Releases(settings.published_dir).all()
+    if not releases:
+        yield _probe(
+            "published", "warn", "nothing is published yet", "mograder generate, then mograder hub publish"
+        )
+    environments = Environments(settings.state_dir / "environments")
+    for release in releases:
+        name = f"item {release.name}"
+        try:
+            parse_notebook(release.read(release.notebook), limit=20 << 20, name=release.notebook)
+            lock = release.lock()
+            ready = lock is not None and environments.find(Lock(lock)) is not None
+        except MograderError as error:
+            yield _probe(name, "fail", error.message, error.tip or "publish it again")
+            continue
+        words = f"{release.type}, {len(release.files)} files"
+        if ready:
+            yield _probe(name, "ok", f"{words}, packages ready")
+        else:
+            yield _probe(name, "warn", f"{words}, packages not built yet", "the first start builds them")
