@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -67,6 +68,7 @@ class MarimoClient:
         self.session_id = session_id or f"s_{uuid.uuid4().hex[:6]}"
         self.server_token = ""
         self.socket: ClientConnection | None = None
+        self._opened = contextlib.ExitStack()
         self.cells: list[str] = []
         self.codes: list[str] = []
         self.ready: dict[str, Any] = {}
@@ -125,7 +127,8 @@ class MarimoClient:
             "additional_headers": headers,
             "origin": self.headers["Origin"],
         }
-        self.socket = unix_connect(self._unix, url, **options) if self._unix else connect(url, **options)
+        opening = unix_connect(self._unix, url, **options) if self._unix else connect(url, **options)
+        self.socket = self._opened.enter_context(opening)
 
     def receive(self, timeout: float = PATIENCE) -> tuple[str, dict[str, Any]]:
         """The next message as (operation, data); ``TimeoutError`` or ``ConnectionClosed`` when none comes."""
@@ -218,9 +221,8 @@ class MarimoClient:
 
     def close(self) -> None:
         """Close the tab."""
-        if self.socket is not None:
-            self.socket.close()
-            self.socket = None
+        self.socket = None
+        self._opened.close()
 
     def __enter__(self) -> MarimoClient:
         return self

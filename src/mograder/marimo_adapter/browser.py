@@ -3,6 +3,7 @@ save."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
@@ -30,6 +31,7 @@ class Tab:
 
     def __init__(self, path: str, base: str) -> None:
         self._path, self._base = path, base
+        self._opened = contextlib.ExitStack()
         self._socket: ClientConnection | None = None
         self._token = ""
         self._cells: list[str] = []
@@ -40,8 +42,8 @@ class Tab:
         found = re.search(r'data-token="([^"]+)"|"serverToken":\s*"([^"]+)"', self._request("GET", "/"))
         self._token = next((group for group in found.groups() if group), "") if found else ""
         url = f"ws://localhost{self._base}/ws?session_id={_SESSION}"
-        self._socket = unix_connect(
-            self._path, url, max_size=None, compression=None, open_timeout=_OPEN_TIMEOUT
+        self._socket = self._opened.enter_context(
+            unix_connect(self._path, url, max_size=None, compression=None, open_timeout=_OPEN_TIMEOUT)
         )
         ready = self._until("kernel-ready")
         self._cells, self._codes = list(ready["cell_ids"]), list(ready["codes"])

@@ -71,14 +71,20 @@ def lock_settings(values: Mapping[str, Any]) -> None:
     """Merge ``values`` over every configuration that a student can write."""
     start = _module("marimo._server.start")
     original = getattr(start, "get_default_config_manager", None)
-    manager = getattr(_module("marimo._config.manager"), "MarimoConfigManager", None)
-    if original is None or not hasattr(manager, "with_overrides"):
+    manager: Any = getattr(_module("marimo._config.manager"), "MarimoConfigManager", None)
+    override = getattr(manager, "with_overrides", None)
+    if original is None or override is None:
         raise HookMissing("marimo's configuration takes no overrides")
 
     def locked(*args: Any, **named: Any) -> Any:
-        return original(*args, **named).with_overrides(dict(values))
+        return override(original(*args, **named), dict(values))
+
+    def locked_again(self: Any, *args: Any, **named: Any) -> Any:
+        # marimo itself lays a notebook's header over everything else in this way.
+        return override(override(self, *args, **named), dict(values))
 
     start.get_default_config_manager = locked
+    manager.with_overrides = locked_again
 
 
 def atomic_saves() -> None:

@@ -130,7 +130,11 @@ def _report(pidfd: int, pid: int, status: int) -> None:
 
 def _end(running: dict[int, tuple[int, int]]) -> NoReturn:
     for pid, _ in running.values():
-        os.kill(pid, signal.SIGKILL)
+        # A kernel leads a process group, in which are the processes that its cells have started.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     os._exit(0)
 
 

@@ -1,0 +1,49 @@
+"""Environments with one version of marimo each, built by uv once and kept in the user's cache directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from mograder.environments import provided
+
+#: The version that the product is developed with comes first; then the supported ones that differ most from it.
+NEWEST = version("marimo")
+VERSIONS = (NEWEST, "0.24.2", "0.23.16", "0.20.4")
+
+
+def python_with_marimo(marimo: str, *, base: str = sys.executable, root: Path | None = None) -> Path:
+    """The interpreter of an environment with this marimo, numpy, and this tree's part for environments."""
+    root = root or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mograder-tests"
+    tag = f"{sys.version_info.major}{sys.version_info.minor}" if base == sys.executable else "system"
+    place = root / f"marimo-{marimo}-{tag}"
+    python = place / "bin" / "python"
+    if not (place / "complete").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        _uv("venv", "--quiet", "--python", base, str(place))
+        _uv(
+            "pip", "install", "--quiet", "--compile-bytecode", "-p", str(python), f"marimo=={marimo}", "numpy"
+        )
+        (place / "complete").touch()
+    _provide(next(place.glob("lib/python3.*/site-packages")))
+    return python
+
+
+def _provide(site_packages: Path) -> None:
+    """Replace our own part with today's, unless it is today's already: other test runs may be using it."""
+    stamp = site_packages / "mograder" / f"{provided.digest()}.stamp"
+    if stamp.exists():
+        return
+    shutil.rmtree(site_packages / "mograder", ignore_errors=True)
+    for old in site_packages.glob("mograder-*.dist-info"):
+        shutil.rmtree(old)
+    provided.copy_into(site_packages)
+    stamp.touch()
+
+
+def _uv(*words: str) -> None:
+    subprocess.run(["uv", *words], check=True, timeout=300)
