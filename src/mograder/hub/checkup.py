@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import shutil
@@ -17,7 +18,7 @@ from mograder.environments.uv import find_uv
 from mograder.errors import EnvironmentFailed, MograderError
 from mograder.hub.identity import tokens
 from mograder.hub.releases import Releases
-from mograder.hub.settings import Settings
+from mograder.hub.settings import Settings, make_directories
 from mograder.notebook.read import parse_notebook
 from mograder.sandbox import preflight
 from mograder.sandbox.preflight import Level, Probe
@@ -45,6 +46,8 @@ class Checkup:
 def examine(settings: Settings, secret: str) -> Checkup:
     """Try everything that the hub in ``settings`` needs. Takes about a second."""
     probes = [_secret(secret, settings.dev), _marimo(), _uv()]
+    with contextlib.suppress(MograderError):  # told below, for each directory
+        make_directories(settings)
     verdict, isolation = _isolation(settings)
     probes += isolation
     probes += [_port(settings), *_directories(settings), _disk(settings.course.root), *_published(settings)]
@@ -90,7 +93,6 @@ def _isolation(settings: Settings) -> tuple[str, list[Probe]]:
     if settings.hub.sandbox == "off":
         words = "off in mograder.toml: notebooks run with the hub's rights"
         return "off", [_probe("sandbox", "warn", words, 'remove sandbox = "off"')]
-    settings.notebooks_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
     report = preflight.examine(settings.notebooks_dir, state=settings.state_dir)
     level: Level = "ok" if report.verdict in ("strict", "standard") else "warn"
     if report.verdict == "refuse":
@@ -133,13 +135,6 @@ def _directories(settings: Settings) -> Iterator[Probe]:
         "releases": settings.published_dir,
     }
     for name, path in places.items():
-        try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o711)
-        except OSError as error:
-            yield _probe(
-                name, "fail", f"{path} can not be made ({error.strerror})", "let the hub's user write there"
-            )
-            continue
         good = os.access(path, os.W_OK | os.X_OK)
         yield _probe(name, "ok" if good else "fail", str(path), "let the hub's user write there")
 
