@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 
 import pytest
 
@@ -21,6 +22,15 @@ def test_a_script_finds_the_one_that_it_imports_beside_it() -> None:
     for content, _ in static_table().values():
         for imported in re.findall(rb'from "\./(\w+\.js)"', content):
             assert asset_url(imported.decode()) in static_table()
+
+
+def test_what_is_served_is_what_was_written_without_the_comments() -> None:
+    for url, (content, _) in static_table().items():
+        written = (files("mograder.hub.pages") / "static" / url.rsplit("/", 1)[1]).read_text(encoding="utf-8")
+        served = content.decode().splitlines()
+        left_out = [line.strip() for line in written.splitlines() if line.strip() not in served]
+        assert all(line.startswith(("//", "/*")) or not line for line in left_out)
+        assert [line.strip() for line in written.splitlines() if line.strip() in served] == served
 
 
 def test_an_asset_that_does_not_exist_has_no_address() -> None:

@@ -133,7 +133,7 @@ def test_thirty_assignments_stay_below_sixty_kilobytes_with_everything_that_they
         )
         for n in range(30)
     )
-    html = render(views.Dashboard(PAGE, NOW, rows))
+    html = render(replace(Sample().dashboard(), assignments=rows))
     loaded = [data for url, (data, _) in static_table().items() if url in html]
     assert len(loaded) == 4
     assert len(html.encode()) + sum(map(len, loaded)) < 60_000

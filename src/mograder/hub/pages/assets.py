@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 
+_COMMENT = re.compile(r"//|/\*.*\*/$")
 _TYPES = {
     "hub.css": "text/css; charset=utf-8",
     "ask.js": "text/javascript; charset=utf-8",
@@ -46,4 +48,7 @@ def _version() -> str:
 
 @cache
 def _read(name: str) -> bytes:
-    return (files("mograder.hub.pages") / "static" / name).read_bytes()
+    """A file without what only its readers need: indentation, blank lines, lines that are all comment."""
+    text = (files("mograder.hub.pages") / "static" / name).read_text(encoding="utf-8")
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not _COMMENT.match(line)).encode()
