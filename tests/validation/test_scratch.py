@@ -19,6 +19,9 @@ def test_it_is_private_holds_the_files_and_is_gone_at_the_end(tmp_path: Path) ->
         assert (place.work / "A1.py").read_bytes() == b"x"
         assert (place.work / "data.csv").read_text() == "1,2"
         assert place.home.is_dir()
+        assert len(str(place.temporary)) < 60
+        temporary = place.temporary
+    assert not temporary.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
 
 

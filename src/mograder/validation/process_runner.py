@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from mograder.errors import SessionFailed
@@ -93,7 +92,7 @@ def _order(task: Task) -> dict[str, Any]:
         scratch.home,
         python=task.python,
         MOGRADER_SIDECAR_PATH=str(scratch.out / SIDECAR),
-        TMPDIR=str(_made(scratch.home / "tmp")),
+        TMPDIR=str(scratch.temporary),
         PYTHONDONTWRITEBYTECODE="1",
     )
     return {
@@ -105,11 +104,6 @@ def _order(task: Task) -> dict[str, Any]:
         "file_size": task.limits.file_size,
         "log": task.limits.log,
     }
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir(exist_ok=True)
-    return directory
 
 
 def _answer(process: subprocess.Popen[bytes]) -> dict[str, Any]:

@@ -22,10 +22,13 @@ SIDECAR = "checks.jsonl"
 class Scratch:
     """``work`` holds the notebook and its files, ``out`` takes results, ``home`` is for everything else.
 
-    Student code may write to all three; ``out_descriptor`` was opened before it ran.
+    ``temporary`` is for temporary files: a directory of its own, because sockets are made there and the path
+    of a socket may have 107 bytes. Student code may write to all four; ``out_descriptor`` was opened before it
+    ran.
     """
 
     root: Path
+    temporary: Path
     out_descriptor: int
 
     @property
@@ -68,6 +71,7 @@ def scratch(parent: Path | None, files: Mapping[str, bytes | Path]) -> Iterator[
     A file given by its path is copied: its place must be trusted. Raises ``NameRefused``, ``OSError``.
     """
     root = Path(tempfile.mkdtemp(prefix="mograder-run-", dir=parent))
+    temporary = Path(tempfile.mkdtemp(prefix="mograder-tmp-"))
     try:
         for name in ("work", "out", "home"):
             (root / name).mkdir(mode=0o700)
@@ -79,11 +83,12 @@ def scratch(parent: Path | None, files: Mapping[str, bytes | Path]) -> Iterator[
                 target.write_bytes(content)
         descriptor = os.open(root / "out", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            yield Scratch(root, descriptor)
+            yield Scratch(root, temporary, descriptor)
         finally:
             os.close(descriptor)
     finally:
         _remove(root)
+        _remove(temporary)
 
 
 def _remove(root: Path) -> None:
