@@ -39,12 +39,11 @@ def process(log: Path, module: str, *arguments: str) -> Iterator[tuple[subproces
 
 
 @contextmanager
-def hub_process(variant: str, directory: Path, seconds: float | None = None) -> Iterator[Hub]:
-    extra = [] if seconds is None else [str(seconds)]
+def hub_process(variant: str, directory: Path, seconds: float = 0, port: int = 0) -> Iterator[Hub]:
     with tempfile.NamedTemporaryFile(prefix="gw-", suffix=".log") as file:
         log = Path(file.name)
-        with process(log, "hub_server", variant, str(directory), *extra) as (child, port):
-            yield Hub(variant, int(port), child, directory, log)
+        with process(log, "hub_server", variant, str(directory), str(seconds), str(port)) as (child, bound):
+            yield Hub(variant, int(bound), child, directory, log)
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +75,13 @@ def hasty(sessions: Path) -> Iterator[Hub]:
     """A hub of the protocol variant whose every time-out is one second, and whose bounds are small."""
     with hub_process("protocol", sessions, 1.0) as running:
         yield running
+
+
+_PROCESSES = frozenset(("sessions", "hub", "spliced", "hasty", "leaving", "notebook"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses one of the processes is a real test."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and _PROCESSES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.real)

@@ -1,20 +1,24 @@
 """A small hub for the tests: a door, an application, and the gateway between browser and sessions.
 
-``python -m tests.gateway.hub_server VARIANT DIRECTORY [SECONDS]`` with VARIANT "protocol" or "asgi" serves on a free
-port of loopback, and prints the port. The cookie ``hub`` names who asks. SECONDS shortens every time-out.
+``python -m tests.gateway.hub_server VARIANT DIRECTORY SECONDS PORT`` with VARIANT "protocol" or "asgi" serves on
+loopback and prints its port. The cookie ``hub`` names who asks. SECONDS (if not 0) shortens every time-out; PORT 0
+takes a free one.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from mograder.hub.gateway.assets import Assets
 from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
 from mograder.hub.gateway.options import Limits, Options
 
@@ -37,7 +41,7 @@ class TestDoor:
             return Refusal(303, b"", ((b"location", b"/login"),)) if not head.is_websocket else Refusal(401)
         if who not in (route.user, "prof"):
             return Refusal(403, b"Not yours.")
-        name = {"t1": "http", "w1": "ws", "dead": "dead"}.get(route.item)
+        name = {"t1": "http", "w1": "ws", "dead": "dead", "nb": "nb"}.get(route.item)
         if name is None:
             return Refusal(404, b"<p>start page</p>", ((b"content-type", b"text/html"),))
         prefix = f"/{route.kind}/user/{route.user}/{route.item}/"
@@ -70,6 +74,7 @@ class HubApp:
 
     def __init__(self, door: TestDoor) -> None:
         self.door = door
+        self.assets = Assets(door.directory / "assets")
 
     async def __call__(
         self,
@@ -79,6 +84,12 @@ class HubApp:
     ) -> None:
         if scope["type"] == "websocket":
             await self.echo(receive, send)
+            return
+        if scope["path"].startswith("/_marimo/"):
+            spec = importlib.util.find_spec("marimo")
+            assert spec is not None and spec.origin is not None
+            self.assets.store.add(metadata.version("marimo"), Path(spec.origin).parent / "_static")
+            await self.assets({**scope, "root_path": "/_marimo"}, receive, send)
             return
         while (await receive()).get("more_body"):
             pass
@@ -127,8 +138,8 @@ def settings(variant: str, door: TestDoor, chosen: Options) -> dict[str, Any]:
     return {"app": GatewayApp(app, door, chosen), "http": "httptools"}
 
 
-def main(variant: str, directory: Path, seconds: float | None) -> None:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+def main(variant: str, directory: Path, seconds: float | None, port: int) -> None:
+    listener = socket.create_server(("127.0.0.1", port), backlog=2048)
     config = uvicorn.Config(
         **settings(variant, TestDoor(directory), options(seconds)),
         lifespan="off",
@@ -144,4 +155,4 @@ def main(variant: str, directory: Path, seconds: float | None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]) if len(sys.argv) > 3 else None)
+    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]) or None, int(sys.argv[4]))

@@ -96,7 +96,6 @@ OUTSIDE = [
     "/",
 ]
 OUTSIDE += [
-    "/1.0/assets/../assets/index-1.js",
     "/1.0//assets/index-1.js",
     "/1.0/assets%2findex-1.jsx",
     "/1.0/.hidden",

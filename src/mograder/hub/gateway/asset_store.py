@@ -31,7 +31,7 @@ def _compressors() -> dict[str, Callable[[bytes], bytes]]:
     known: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda data: gzip.compress(data, 9, mtime=0)}
     if importlib.util.find_spec("brotli") is not None:
         brotli = importlib.import_module("brotli")
-        known["br"] = lambda data: bytes(brotli.compress(data, quality=9))
+        known["br"] = lambda data: bytes(brotli.compress(data, quality=5))
     return known
 
 
