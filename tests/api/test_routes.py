@@ -142,7 +142,7 @@ def test_200_megabytes_are_refused_before_they_are_read(hub: RunningHub, alice: 
             f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {200 << 20}\r\n\r\n"
         )
         raw.sendall(head.encode())  # and not one byte of the body
-        answer = raw.recv(65536).decode()
+        answer = b"".join(iter(lambda: raw.recv(65536), b"")).decode()
     assert answer.startswith("HTTP/1.1 413")
     assert "21 MB" in answer
 
@@ -222,7 +222,7 @@ def test_validate_runs_the_notebook_and_tells_its_checks(hub: RunningHub, alice:
 
 def test_another_students_work_is_closed_on_every_route(hub: RunningHub, alice: httpx.Client) -> None:
     alice.post(f"download-release/{me(alice)}/A1-Answer")
-    paths = hub.client("x").get("openapi.json").json()["paths"]
+    paths = httpx.get(hub.url + "openapi.json").json()["paths"]
     with hub.client("mallory") as mallory:
         tried = 0
         for path, methods in paths.items():

@@ -20,13 +20,14 @@ from mograder.hub import problems
 from mograder.hub.api import routes as api
 from mograder.hub.coursework import Coursework
 from mograder.hub.door import HubDoor
+from mograder.hub.gateway.assets import Assets
 from mograder.hub.history import History
 from mograder.hub.identity.gate import Gate, GateSettings
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.roster import FILE_NAME as ROSTER_FILE
 from mograder.hub.identity.roster import Roster
 from mograder.hub.isolation import Isolation, choose
-from mograder.hub.middleware import BodyLimit, CrossSite, Identification, SecurityHeaders
+from mograder.hub.middleware import Aside, BodyLimit, CrossSite, Identification, SecurityHeaders
 from mograder.hub.packages import Packages
 from mograder.hub.pages import routes as pages
 from mograder.hub.releases import Releases
@@ -79,14 +80,15 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         lifespan=lambda app: _lifespan(app, sessions, logins, settings, engine),
     )
     app.state.settings = settings
-    app.state.coursework = _coursework(settings, engine, sessions, isolation)
+    assets = Assets(state_dir / "assets")
+    app.state.coursework = _coursework(settings, engine, sessions, isolation, assets)
     app.state.max_upload = settings.hub.max_upload_mb << 20
     app.state.notice = notice(settings, isolation)
     app.state.due_dates = due_dates(settings)
     app.include_router(api.router)
     app.include_router(pages.router)
     problems.install(app)
-    _wrap(app, settings, gate)
+    _wrap(app, settings, gate, assets)
     return Hub(app, HubDoor(gate, sessions), gate, sessions, settings, engine)
 
 
@@ -132,7 +134,9 @@ def _gate_settings(settings: Settings) -> GateSettings:
     )
 
 
-def _coursework(settings: Settings, engine: Engine, sessions: Sessions, isolation: Isolation) -> Coursework:
+def _coursework(
+    settings: Settings, engine: Engine, sessions: Sessions, isolation: Isolation, assets: Assets
+) -> Coursework:
     history = History(settings.state_dir / "history")
     cache = Path(settings.hub.uv_cache_dir).expanduser() if settings.hub.uv_cache_dir else None
     return Coursework(
@@ -145,16 +149,18 @@ def _coursework(settings: Settings, engine: Engine, sessions: Sessions, isolatio
         state_dir=settings.state_dir,
         validate_timeout=settings.hub.validate_timeout,
         isolation=isolation,
+        assets=assets,
     )
 
 
-def _wrap(app: FastAPI, settings: Settings, gate: Gate) -> None:
+def _wrap(app: FastAPI, settings: Settings, gate: Gate, assets: Assets) -> None:
     """The outermost is added last: headers, then identity, then the checks, then the routes."""
     upload = (settings.hub.max_upload_mb << 20) + (1 << 20)
     app.add_middleware(BodyLimit, limits={"upload": upload})
     app.add_middleware(CrossSite)
     app.add_middleware(Identification, gate=gate)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Aside, prefix="/_marimo/", aside=assets)
 
 
 @contextlib.asynccontextmanager

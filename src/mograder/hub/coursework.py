@@ -16,6 +16,7 @@ from typing import Any
 from mograder.environments import Environment
 from mograder.errors import Conflict, MograderError, NotALecture, NotFound
 from mograder.hub import uploads
+from mograder.hub.gateway.assets import Assets
 from mograder.hub.history import History, Version, digest
 from mograder.hub.isolation import Isolation
 from mograder.hub.locks import KeyedLocks
@@ -23,6 +24,7 @@ from mograder.hub.packages import Packages
 from mograder.hub.releases import ItemType, Release, Releases
 from mograder.hub.store.state import ResultTable, StoredResult
 from mograder.hub.workspaces import FileStatus, Workspaces, remove_scratch, scratch_copy
+from mograder.marimo_adapter.assets import static_files
 from mograder.marimo_adapter.options import ServeSpec
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import LaunchPlan, Session, SessionKey
@@ -65,6 +67,7 @@ class Coursework:
         state_dir: Path,
         validate_timeout: float,
         isolation: Isolation,
+        assets: Assets,
     ) -> None:
         self.releases = releases
         self.workspaces = workspaces
@@ -75,6 +78,8 @@ class Coursework:
         self._state_dir = state_dir
         self._validate_timeout = validate_timeout
         self._isolation = isolation
+        self._assets = assets
+        self._offers: dict[str, asyncio.Task[None]] = {}
         self._changes = KeyedLocks()
         self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
         self._validating = asyncio.Semaphore(2)
@@ -288,7 +293,7 @@ class Coursework:
             mode=key.kind,
             notebook=release.notebook,
             base_url=f"/{key.path}",
-            asset_url=None,
+            asset_url=await self._asset_url(environment),
         )
         learn_from = release.directory / release.notebook
         return LaunchPlan(workspace, environment.python, serve, environment.id, scratch, learn_from)
@@ -303,7 +308,7 @@ class Coursework:
             files=await asyncio.to_thread(self._beside, user, name),
             python=environment.python,
             timeout_s=self._validate_timeout,
-            asset_url=None,
+            asset_url=await self._asset_url(environment),
             scratch_dir=self._state_dir / "run",
         )
         async with self._validating:
@@ -311,6 +316,16 @@ class Coursework:
             result = await asyncio.to_thread(validate, job, runner)
         await asyncio.to_thread(self._keep, user, name, content, result)
         return result.to_json()
+
+    async def _asset_url(self, environment: Environment) -> str:
+        """Where browsers find the static files of an environment's marimo: the same place for every session."""
+        version = environment.marimo_version
+        if version not in self._offers:
+            directory = static_files(environment.python).directory
+            await asyncio.to_thread(self._assets.store.add, version, directory)
+            # They are served from now on; the compressed copies come when they are made.
+            self._offers[version] = asyncio.create_task(self._assets.offer(version, directory))
+        return f"/_marimo/{version}"
 
     def _runner(self, user: str, release: Release, environment: Environment) -> Runner:
         engine = self._isolation.engine
@@ -326,6 +341,7 @@ class Coursework:
             try:
                 environment = await self._packages.ready(release)
                 notebook = release.directory / release.notebook
+                await self._asset_url(environment)
                 await self._isolation.launcher.warm(environment.id, environment.python, notebook)
             except MograderError as error:
                 log.warning("%s is not ready: %s", release.name, error)

@@ -30,6 +30,22 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _SMALL_BODY = 1 << 20
 
 
+class Aside:
+    """Sends what lies below ``prefix`` to an application of its own: public files need no identity, no cookie."""
+
+    def __init__(self, app: App, prefix: str, aside: App) -> None:
+        self._app = app
+        self._prefix = prefix
+        self._aside = aside
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(self._prefix):
+            below = {**scope, "root_path": self._prefix.rstrip("/")}
+            await self._aside(below, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
 class Identification:
     """Decides who is asking (`Gate`), puts it into ``scope["state"]``, and sets or ends the cookie."""
 

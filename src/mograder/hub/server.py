@@ -18,8 +18,8 @@ import uvicorn
 from mograder.course import is_item_name, is_user_name
 from mograder.errors import MograderError
 from mograder.hub.app import Hub, build
+from mograder.hub.gateway.attach import attach
 from mograder.hub.gateway.options import Options
-from mograder.hub.gateway.protocol import protocol_class
 from mograder.hub.settings import Settings, make_directories
 
 BACKLOG = 4096
@@ -47,15 +47,13 @@ def url(listener: socket.socket) -> str:
 
 
 def _run(hub: Hub, listener: socket.socket, on_ready: Callable[[str], None]) -> None:
+    attached = attach(hub.app, hub.door, _options(hub))
     config = uvicorn.Config(
-        hub.app,
-        http=protocol_class(hub.door, _options(hub)),
-        ws="websockets-sansio",  # never reached: the gateway takes every handshake for a session, the hub has none
+        attached.app,
+        **attached.settings,
         loop="uvloop",
         log_config=None,
         access_log=False,
-        proxy_headers=False,
-        server_header=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=3,
     )
