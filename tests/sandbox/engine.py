@@ -58,9 +58,11 @@ def main() -> None:
                 0,
             )
     os.close(writer)
-    verdict = _attend(order, allowed, sandbox, child, reader, group is not None)
+    verdict = _attend(order, allowed, sandbox, child, reader, group)
     used = group.usage().__dict__ if group else {}
     start = time.monotonic()
+    if group:
+        group.kill()
     gone = _stop(sandbox, child)
     verdict |= {"gone": gone, "stop_ms": (time.monotonic() - start) * 1000, "usage": used}
     verdict["peer_alive"] = peer.alive()
@@ -68,7 +70,7 @@ def main() -> None:
     if group:
         verdict["left"] = group.pids()
         group.remove()
-    print(json.dumps(verdict), flush=True)
+    print("\n" + json.dumps(verdict), flush=True)
 
 
 def _identity(order: dict) -> join.Identity:
@@ -119,7 +121,7 @@ def _fork(order, world, how, writer, rlimits, listener):
     return sandbox, child
 
 
-def _attend(order, allowed, sandbox, child, reader, counted):
+def _attend(order, allowed, sandbox, child, reader, group):
     """Relay the output until the session ends, takes too much, or its time is over."""
     dog = Watchdog()
     workspace = Path(order["workspace"])
@@ -129,7 +131,8 @@ def _attend(order, allowed, sandbox, child, reader, counted):
             init_pid=sandbox.init_pid,
             workspace=workspace,
             limits=allowed,
-            memory_counted=counted,
+            memory_counted=group is not None,
+            group=group,
         )
     )
     ended = os.pidfd_open(child) if child else sandbox.ended

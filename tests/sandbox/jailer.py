@@ -45,7 +45,11 @@ def main() -> None:
     reader, writer = os.pipe()
     program = f"import os; os.dup2({reader}, 0); exec(open({order['engine']!r}).read())"
     jail = Jail.start(
-        plan, [sys.executable, "-I", "-c", program, sys.argv[1]], output=1, descriptors=[reader]
+        plan,
+        [sys.executable, "-I", "-c", program, sys.argv[1]],
+        output=1,
+        descriptors=[reader],
+        cgroup_fds=tree.engine() if tree else [],
     )
     os.close(reader)
     with os.fdopen(writer, "w") as orders:

@@ -15,11 +15,15 @@ from mograder.errors import SandboxError
 from mograder.sandbox.limits import Limits, Means
 
 MOUNT = Path("/sys/fs/cgroup")
+_NOWHERE = Path("/nonexistent")
 V1_CONTROLLERS = ("memory", "pids", "cpu")
 V2_CONTROLLERS = ("memory", "pids", "cpu")
 
 _PERIOD = 100_000  # microseconds; the kernel's own default
-_REMOVAL_TIMEOUT = 2.0
+_PREFIX = "mograder-"
+_ENGINE = "engine"
+_REMOVAL_TIMEOUT = 2.0  # seconds
+_YOUNG = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +70,14 @@ class Cgroup:
         return Usage(
             memory_bytes=_number(self._directories["memory"] / "memory.usage_in_bytes"),
             processes=_number(self._directories["pids"] / "pids.current"),
-            cpu_seconds=_number(self._directories["cpu"] / "cpuacct.usage") / 1e9,
+            cpu_seconds=_number(self._directories.get("cpuacct", _NOWHERE) / "cpuacct.usage") / 1e9,
             out_of_memory=_field(self._directories["memory"] / "memory.oom_control", "oom_kill"),
             refused_forks=_field(self._directories["pids"] / "pids.events", "max"),
         )
 
     def kill(self) -> None:
-        """End every process in the group."""
+        """End every process in the group, at once: a process held back by a limit would be slow even to die."""
+        self._lift()
         with contextlib.suppress(FileNotFoundError):  # a kernel before 5.14, or version 1
             if self._version == 2:
                 _write(self._directories["pids"] / "cgroup.kill", "1")
@@ -80,6 +85,16 @@ class Cgroup:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def _lift(self) -> None:
+        memory, cpu = self._directories["memory"], self._directories["cpu"]
+        if self._version == 2:
+            settings = {memory / "memory.max": "max", cpu / "cpu.max": "max"}
+        else:  # in the order in which they can be raised
+            names = ("memory.memsw.limit_in_bytes", "memory.limit_in_bytes")
+            settings = {memory / name: "-1" for name in names} | {cpu / "cpu.cfs_quota_us": "-1"}
+        for path, value in settings.items():
+            _write_if_there(path, value)
 
     def remove(self) -> bool:
         """Remove the group; False when processes are still in it after two seconds."""
@@ -104,12 +119,23 @@ class Tree:
         made = Cgroup(self.version, directories)
         try:
             for directory in set(directories.values()):
-                directory.mkdir()
+                directory.mkdir(exist_ok=True)
             _limit(self.version, directories, limits)
         except OSError as error:
             made.remove()
             raise SandboxError(f"No control group could be made for {name}: {error}.") from error
         return made
+
+    def engine(self) -> list[int]:
+        """Descriptors through which a session engine enters a group of its own in this tree, without limits.
+
+        From there it may send its children to sessions' groups, which version 2 judges by the tree that holds both;
+        and a tree with a process in it is nobody's leftover. Raises OSError.
+        """
+        directories = {controller: base / _ENGINE for controller, base in self.base.items()}
+        for directory in set(directories.values()):
+            directory.mkdir(exist_ok=True)
+        return Cgroup(self.version, directories).open_procs()
 
     def moved(self, inside: str) -> Tree:
         """The same tree as a jail sees it that has it mounted at ``inside``."""
@@ -134,15 +160,18 @@ class Tree:
                     os.chown(path, uid, gid)
 
     def remove(self) -> bool:
-        return not [left for left in set(self.base.values()) if not _remove(left)]
+        """Remove the tree and the groups in it; False when processes are still in one after two seconds."""
+        return not [base for base in set(self.base.values()) if not _remove_all(base, _REMOVAL_TIMEOUT)]
 
     def _insides(self, inside: str) -> list[str]:
         return [inside if self.version == 2 else f"{inside}/{controller}" for controller in self.base]
 
 
 def find(mount: Path = MOUNT) -> Tree | None:
-    """A new tree of the best kind that this process may make; None when it may make none. Tries, does not
-    guess."""
+    """A new tree of the best kind that this process may make; None when it may make none.
+
+    Tries, does not guess. Trees beside it that were left by engines that ended badly are removed.
+    """
     for attempt in (_version_2, _version_1):
         tree = attempt(mount)
         if tree is not None:
@@ -169,6 +198,7 @@ def _version_2(mount: Path) -> Tree | None:
             _delegate(parent)
             base.mkdir()
             _delegate(base)
+            _sweep(parent)
         except OSError:
             _remove(base)
             continue
@@ -179,13 +209,16 @@ def _version_2(mount: Path) -> Tree | None:
 def _version_1(mount: Path) -> Tree | None:
     name = _new_name()
     base: dict[str, Path] = {}
-    for controller in V1_CONTROLLERS:
+    # Counting the processor is a controller of its own, or the same directory under another name, or absent.
+    counting = ("cpuacct",) if (mount / "cpuacct").is_dir() else ()
+    for controller in (*V1_CONTROLLERS, *counting):
         own = _own_group(None, controller)
         parent = mount / controller / (own or "").lstrip("/")
         if not parent.is_dir():  # in a container the path is the host's, the mount is ours
             parent = mount / controller
         try:
-            (parent / name).mkdir()
+            (parent / name).mkdir(exist_ok=True)
+            _sweep(parent)
         except OSError:
             for made in base.values():
                 _remove(made)
@@ -235,7 +268,7 @@ def _delegate(directory: Path) -> None:
 
 
 def _new_name() -> str:
-    return f"mograder-{secrets.token_hex(4)}"
+    return f"{_PREFIX}{secrets.token_hex(4)}"
 
 
 def _write(path: Path, text: str) -> None:
@@ -262,9 +295,26 @@ def _field(path: Path, name: str) -> int:
     return next((int(line.split()[1]) for line in lines if line.split()[:1] == [name]), 0)
 
 
-def _remove(directory: Path) -> bool:
+def _sweep(parent: Path) -> None:
+    """Remove the empty trees in a group. The kernel refuses to remove one with a process in it.
+
+    A young one may be a tree whose engine is just about to enter it.
+    """
+    for tree in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - tree.stat().st_mtime > _YOUNG:
+                _remove_all(tree, 0.0)
+
+
+def _remove_all(base: Path, timeout: float) -> bool:
+    below = [entry for entry in base.iterdir() if entry.is_dir()] if base.is_dir() else []
+    gone = [_remove(group, timeout) for group in below]
+    return all(gone) and _remove(base, timeout)
+
+
+def _remove(directory: Path, timeout: float = _REMOVAL_TIMEOUT) -> bool:
     """A group goes when its last process is reaped, for which there is no event in version 1."""
-    deadline = time.monotonic() + _REMOVAL_TIMEOUT
+    deadline = time.monotonic() + timeout
     while True:
         try:
             directory.rmdir()

@@ -60,33 +60,44 @@ class Jail(Running):
         *,
         output: int = subprocess.DEVNULL,
         descriptors: Sequence[int] = (),
+        cgroup_fds: Sequence[int] = (),
         timeout: float = 10.0,
     ) -> Jail:
         """Start ``command`` in the jail: a program that is visible there, by its path inside.
 
-        ``output`` is where it prints, ``descriptors`` keep their numbers (its control socket). Raises
-        SandboxError
-        with bubblewrap's own words, or newuidmap's.
+        ``output`` is where it prints, ``descriptors`` keep their numbers (its control socket), ``cgroup_fds`` are
+        what ``Tree.engine`` gave. Raises SandboxError with bubblewrap's own words, or newuidmap's.
         """
-        if plan.identities.per_student:
-            init_pid, monitor, channel = _with_a_range(plan, command, output, descriptors, timeout)
-        else:
-            made = _arguments(plan, [*plan.read_only], [*plan.writable])
-            made.add("--unshare-user", "--uid", profile.UID, "--gid", profile.GID, "--cap-drop", "ALL")
-            init_pid, monitor, channel = bring_up(
-                made, (*GATE, *command), output=output, descriptors=descriptors, timeout=timeout
-            )
+        program = _Program(command, output, descriptors, cgroup_fds, timeout)
+        bring = _with_a_range if plan.identities.per_student else _with_one_user
+        init_pid, monitor, channel = bring(plan, program)
         with channel:
             channel.send(b"\n")
         return cls(init_pid, monitor)
 
 
+@dataclass(frozen=True)
+class _Program:
+    command: Sequence[str]
+    output: int
+    descriptors: Sequence[int]
+    cgroup_fds: Sequence[int]
+    timeout: float
+
+    def enter_groups(self) -> None:
+        for descriptor in self.cgroup_fds:
+            os.write(descriptor, b"0")
+
+
 Binds = list[tuple[Path, str]]
+Brought = tuple[int, subprocess.Popen[bytes], socket.socket]
 
 
-def _arguments(plan: JailPlan, read_only: Binds, writable: Binds) -> Arguments:
+def _arguments(plan: JailPlan, program: _Program, read_only: Binds, writable: Binds) -> Arguments:
     made = Arguments()
-    made.add("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
+    made.add("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts")
+    if not program.cgroup_fds:  # else the engine moves processes, which no cgroup namespace may come between
+        made.add("--unshare-cgroup-try")
     # The engine is process one itself: whatever ends it ends all that it made.
     made.add("--as-pid-1", "--hostname", "engine", "--new-session", "--clearenv")
     for name, value in plan.environment().items():
@@ -106,9 +117,20 @@ def _arguments(plan: JailPlan, read_only: Binds, writable: Binds) -> Arguments:
     return made
 
 
-def _with_a_range(
-    plan: JailPlan, command: Sequence[str], output: int, descriptors: Sequence[int], timeout: float
-) -> tuple[int, subprocess.Popen[bytes], socket.socket]:
+def _with_one_user(plan: JailPlan, program: _Program) -> Brought:
+    made = _arguments(plan, program, [*plan.read_only], [*plan.writable])
+    made.add("--unshare-user", "--uid", profile.UID, "--gid", profile.GID, "--cap-drop", "ALL")
+    return bring_up(
+        made,
+        (*GATE, *program.command),
+        output=program.output,
+        descriptors=program.descriptors,
+        before=program.enter_groups if program.cgroup_fds else None,
+        timeout=program.timeout,
+    )
+
+
+def _with_a_range(plan: JailPlan, program: _Program) -> Brought:
     """In a user namespace with a user for every student, which ``launch`` makes and we map."""
     ours, theirs = socket.socketpair()
     sources = [str(path) for path, _ in (*plan.read_only, *plan.writable)]
@@ -118,7 +140,7 @@ def _with_a_range(
         read_only, writable = _staged(plan, place)
     else:
         read_only, writable = [*plan.read_only], [*plan.writable]
-    made = _arguments(plan, read_only, writable)
+    made = _arguments(plan, program, read_only, writable)
     made.add("--cap-drop", "ALL")
     for capability in _CAPABILITIES:
         made.add("--cap-add", capability)
@@ -133,12 +155,13 @@ def _with_a_range(
         ours.send(json.dumps(order).encode())
         return bring_up(
             made,
-            (*GATE, *command),
-            output=output,
-            descriptors=[theirs.fileno(), *descriptors],
+            (*GATE, *program.command),
+            output=program.output,
+            descriptors=[theirs.fileno(), *program.descriptors],
+            before=program.enter_groups if program.cgroup_fds else None,
             through=_launcher(theirs.fileno()),
             meanwhile=lambda pid: _map(ours, theirs, pid, plan.identities),
-            timeout=timeout,
+            timeout=program.timeout,
         )
 
 

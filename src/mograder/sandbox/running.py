@@ -58,7 +58,7 @@ class Running:
         """When process one started, in clock ticks since boot (proc(5), field 22 of stat). 0 when it is
         gone."""
         try:
-            return int(Path(f"/proc/{self.init_pid}/stat").read_text().rpartition(")")[2].split()[19])
+            return int(Path(f"/proc/{self.init_pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
         except (FileNotFoundError, ProcessLookupError):
             return 0
 

@@ -37,7 +37,8 @@ def proportional_bytes(pid: int) -> int:
 
 def threads(pid: int) -> int:
     with contextlib.suppress(*_GONE):
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[17])
+        # As bytes: a process chooses its own name, which stands in this line, and it need not be text.
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[17])
     return 0
 
 

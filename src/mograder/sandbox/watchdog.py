@@ -10,19 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mograder.sandbox import usage
+from mograder.sandbox.cgroups import Cgroup
 from mograder.sandbox.limits import Limits, Reason
 from mograder.sandbox.profile import SCRATCH
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """A session under watch. ``memory_counted``: a control group bounds its memory and processes already."""
+    """A session under watch. ``memory_counted``: a control group bounds its memory and processes already.
+
+    ``group`` is that control group, if the watchdog shall say when the kernel had to kill for memory in it: version 1
+    kills single processes, and a session that lost one is left in a state that nobody can explain.
+    """
 
     name: str
     init_pid: int
     workspace: Path
     limits: Limits
     memory_counted: bool
+    group: Cgroup | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +79,11 @@ class Watchdog:
         return self._watched[self._turns.pop(0)] if self._turns else None
 
     def _memory(self, watched: Watched, pids: list[int]) -> Excess | None:
+        limits = watched.limits
+        if watched.group is not None and watched.group.usage().out_of_memory:
+            return _excess(watched, "memory", f"{limits.memory_bytes >> 20} MiB allowed")
         if watched.memory_counted:
             return None
-        limits = watched.limits
         tasks = sum(usage.threads(pid) for pid in pids)
         if tasks > limits.processes + _HOLDERS:
             return _excess(watched, "processes", f"{tasks} processes and threads, {limits.processes} allowed")
@@ -92,9 +100,11 @@ class Watchdog:
         limits = watched.limits
         try:
             taken = usage.tree(watched.workspace, max_bytes=limits.disk_bytes, max_inodes=limits.inodes)
+            deleted = usage.deleted_bytes(pids, watched.workspace)
         except usage.TooMuch as much:
             return _excess(watched, "disk", str(much))
-        deleted = usage.deleted_bytes(pids, watched.workspace)
+        except (FileNotFoundError, NotADirectoryError):
+            return None  # the workspace is gone: there is nothing to bound
         if taken + deleted <= limits.disk_bytes:
             return None
         return _excess(watched, "disk", f"{deleted >> 20} MiB in deleted files that are still open")
