@@ -188,6 +188,32 @@ class TestWithTheHeaderAlone:
     def test_a_broken_header_is_no_header(self) -> None:
         assert len(warnings("# /// script\n# x\n# ///\n" + notebook("x = 1").text)) == 1
 
+    def test_reaching_into_the_results_is_found(self) -> None:
+        (found,) = warnings(insert(solved(), "    grader.check = print\n"))
+        assert "reaches into the checks" in found
+
+
+class TestWarnings:
+    def test_name_the_cell_by_its_label_its_name_or_its_first_line(self) -> None:
+        reference = notebook(
+            "with app.setup:\n    from mograder.runtime import check\n",
+            cell("x = 1", name="constants"),
+            "check('Q1: a', [])",
+            "1 + 1",
+        )
+        assert warnings(notebook().text, reference) == (
+            "The setup cell is missing.",
+            'The cell "constants" is missing.',
+            'The check "Q1: a" is missing.',
+            'The cell that begins with "1 + 1" is missing.',
+        )
+
+    def test_are_as_many_as_a_person_may_read(self) -> None:
+        many = "".join(f"    grader.check('Q1: {number}', [])\n" for number in range(1000))
+        for reference in (None, given()):
+            found = warnings(insert(solved(), many), reference)
+            assert (len(found), found[-1]) == (31, "And more.")
+
 
 class TestAlignment:
     def test_a_cell_is_found_by_what_it_does_wherever_it_is(self) -> None:

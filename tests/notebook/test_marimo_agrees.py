@@ -39,7 +39,9 @@ def results(text: str, directory: Path) -> dict[str, str]:
     path, sidecar = directory / "notebook.py", directory / "results.jsonl"
     path.write_text(text, encoding="utf-8")
     environment = {**os.environ, "MOGRADER_SIDECAR_PATH": str(sidecar)}
-    subprocess.run([sys.executable, str(path)], capture_output=True, timeout=120, env=environment, check=False)
+    subprocess.run(
+        [sys.executable, str(path)], capture_output=True, timeout=120, env=environment, check=False
+    )
     lines = [json.loads(line) for line in sidecar.read_text(encoding="utf-8").splitlines()]
     assert len({line["label"] for line in lines}) == len(lines)
     return {line["label"]: line["status"] for line in lines}
@@ -67,7 +69,11 @@ def test_a_lecture_is_saved_without_loss(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["A1-Intro-to-SciML", "A2-Functions"])
 def test_a_fresh_release_runs_and_waits_for_code(name: str, tmp_path: Path) -> None:
     text = release(source(name), name)
-    text = text.replace(text[text.index("app._unp") : text.index("if __name__")], "") if "app._unp" in text else text
+    text = (
+        text.replace(text[text.index("app._unp") : text.index("if __name__")], "")
+        if "app._unp" in text
+        else text
+    )
     statuses = results(text, tmp_path)
     assert "success" not in statuses.values()
     assert "warn" in statuses.values()

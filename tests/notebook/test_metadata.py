@@ -105,6 +105,11 @@ def test_a_closing_line_followed_by_more_is_content() -> None:
     assert metadata.read(text) == {"a": "///\n"}
 
 
+def test_a_header_that_can_not_be_added_to_safely_is_refused() -> None:
+    with pytest.raises(Malformed, match="without changing its meaning"):
+        metadata.write("# /// script\n# a = nan\n# ///\n", {"b": "c"})  # nan is never what it was
+
+
 def test_a_bracket_inside_a_string_is_no_table() -> None:
     text = '# /// script\n# a = """\n# [b]\n# """\n# [c]\n# ///\n'
     assert metadata.read(metadata.write(text, {"d": "e"})) == {"a": "[b]\n", "d": "e", "c": {}}

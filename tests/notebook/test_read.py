@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mograder.errors import MograderError, NotANotebook, TooLarge
 from mograder.notebook.integrity import check_integrity
-from mograder.notebook.read import Notebook, parse_notebook
+from mograder.notebook.read import Notebook, parse_notebook, parse_text
 from mograder.notebook.safety import scan
 from tests.notebook.samples import source, text_of
 
@@ -79,6 +79,11 @@ def test_deep_nesting_is_refused_and_does_not_end_the_process(code: str) -> None
     assert refusal(f"import marimo\napp = marimo.App()\n{code}\n".encode()).endswith(
         "nested too deeply to be read."
     )
+
+
+def test_text_that_no_file_can_hold_is_refused() -> None:
+    with pytest.raises(NotANotebook, match="not Python"):
+        parse_text("x = '\ud800'\n")
 
 
 def test_a_byte_order_mark_is_dropped() -> None:

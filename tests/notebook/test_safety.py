@@ -66,6 +66,10 @@ def test_what_the_release_itself_uses_is_the_authors_choice() -> None:
     assert [finding.what for finding in scan(mine, given)] == ["`import socket`"]
 
 
+def test_a_notebook_full_of_it_gives_as_much_as_a_person_may_read() -> None:
+    assert len(scan(notebook("eval('1')\n" * 1000))) == 30
+
+
 def test_code_outside_the_cells_counts() -> None:
     text = notebook("x = 1").text + "\nimport socket\n"
     assert len(scan(parse_text(text))) == 1

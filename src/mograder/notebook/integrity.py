@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Literal
 
 from mograder.errors import Malformed
@@ -27,6 +28,7 @@ from mograder.notebook.release import release as make_release
 from mograder.notebook.text import printable
 
 IntegrityLevel = Literal["hash", "source"]
+MAX_WARNINGS = 30
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,16 @@ def check_integrity(student: Notebook, release: Notebook | None = None) -> Integ
     formatted; text that marimo rewrites on saving is recognised.
     """
     if release is None:
-        return IntegrityReport("hash", tuple(_compare_with_header(student)))
+        return IntegrityReport("hash", _first(_compare_with_header(student)))
     reference = as_release(release)
-    warnings = [*_other_assignment(student, reference), *_compare(student, reference, release)]
-    return IntegrityReport("source", tuple(warnings))
+    warnings = chain(_other_assignment(student, reference), _compare(student, reference, release))
+    return IntegrityReport("source", _first(warnings))
+
+
+def _first(warnings: Iterable[str]) -> tuple[str, ...]:
+    """As many as a person may read: a notebook can be made to cause a million."""
+    found = tuple(islice(warnings, MAX_WARNINGS + 1))
+    return (*found[:MAX_WARNINGS], "And more.") if len(found) > MAX_WARNINGS else found
 
 
 def as_release(notebook: Notebook) -> Notebook:
@@ -153,10 +161,9 @@ def _doubled_checks(original: list[Cell], others: list[Cell], names: Machinery) 
     labels = {call.label for cell in original for call in check_calls(cell, names)} - {None}
     known = questions(original, names)
     for cell in others:
+        wrong = known if not is_editable(cell) else frozenset()
         for call in check_calls(cell, names):
-            if call.label in labels or (
-                call.label and question(call.label) in known and not is_editable(cell)
-            ):
+            if call.label in labels or (call.label and question(call.label) in wrong):
                 yield _extra(call)
         for line in tampering_lines(cell, names):
             yield _reaching(line)

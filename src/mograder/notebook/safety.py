@@ -48,6 +48,9 @@ _ATTRIBUTES = frozenset(
 _RESULTS_FILE = "MOGRADER_SIDECAR"
 
 
+MAX_FINDINGS = 30
+
+
 @dataclass(frozen=True)
 class Finding:
     """``what`` was found in line ``lineno``; ``str()`` gives the sentence for the student."""
@@ -60,13 +63,13 @@ class Finding:
 
 
 def scan(notebook: Notebook, release: Notebook | None = None) -> list[Finding]:
-    """What ``notebook`` imports or calls that coursework does not, in the order of its lines.
+    """What ``notebook`` imports or calls that coursework does not: the first of it, in the order of the lines.
 
     What the ``release`` itself uses is the author's choice, and is not found.
     """
     given = {finding.what for finding in _findings(release.tree)} if release else set()
     found = {finding for finding in _findings(notebook.tree) if finding.what not in given}
-    return sorted(found, key=lambda finding: (finding.lineno, finding.what))
+    return sorted(found, key=lambda finding: (finding.lineno, finding.what))[:MAX_FINDINGS]
 
 
 def _findings(tree: ast.Module) -> Iterator[Finding]:
