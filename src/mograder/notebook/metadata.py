@@ -75,7 +75,10 @@ def write(text: str, changes: Mapping[str, str | bool | None], name: str = "note
         header = [_OPENING, *_commented(_changed("", wanted)), _CLOSING, ""]
         at = _first_free_line(lines)
         return "".join([*lines[:at], *(line + newline for line in header), *lines[at:]])
-    toml = _changed(block.toml, wanted)
+    try:
+        toml = _changed(block.toml, wanted)
+    except TOMLKitError as error:
+        raise Malformed(f"{name}:{block.first}: the header can not be changed: {error}.") from None
     expected = {key: value for key, value in (values | wanted).items() if value is not None}
     if tomllib.loads(toml) != expected:
         raise Malformed(f"{name}:{block.first}: the header can not be added to without changing its meaning.")
@@ -101,15 +104,12 @@ def _find(lines: list[str], name: str) -> _Block | None:
 
 def _changed(toml: str, wanted: Mapping[str, str | bool | None]) -> str:
     """``toml`` with the keys set: a key that is there in its place, a new one before the first table."""
-    try:
-        document = tomlkit.parse(toml)
-        for key, value in wanted.items():
-            if value is None:
-                document.remove(key)
-            elif key in document:
-                document[key] = value
-    except TOMLKitError as error:
-        raise Malformed(f"the header can not be changed: {error}.") from None
+    document = tomlkit.parse(toml)
+    for key, value in wanted.items():
+        if value is None:
+            document.remove(key)
+        elif key in document:
+            document[key] = value
     new = tomlkit.document()
     for key, value in wanted.items():
         if value is not None and key not in document:
