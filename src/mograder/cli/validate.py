@@ -15,7 +15,8 @@ import click
 from mograder.course import file_name
 from mograder.environments import Environments, Requirements, Step, remembered
 from mograder.errors import MograderError, NameRefused, NotFound
-from mograder.validation import ProcessRunner, ValidationJob, ValidationResult, fix, validate
+from mograder.notebook.read import parse_notebook
+from mograder.validation import NOTEBOOK_LIMIT, ProcessRunner, ValidationJob, ValidationResult, fix, validate
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _validated(path: Path, options: _Options, environments: Environments) -> Val
     if options.fix and options.release is not None and (archive := fix(path, options.release)):
         click.echo(f"{path}: the release's cells were written; before, it was {archive.name}", err=True)
     notebook = path.read_bytes()
-    requirements = Requirements.from_notebook(notebook.decode("utf-8", "replace"), name=path.name)
+    text = parse_notebook(notebook, limit=NOTEBOOK_LIMIT, name=path.name).text  # before packages are fetched
+    requirements = Requirements.from_notebook(text, name=path.name)
     environment = environments.ready(remembered(environments, requirements), _say(path))
     job = ValidationJob(
         notebook=notebook,
