@@ -207,6 +207,14 @@ class Environment:
     def run(self, *arguments: str) -> str:
         return self._run([str(self.python), *arguments], self.env)
 
+    def export(self, notebook: Path) -> str:
+        """The page that marimo makes of ``notebook``; cells may fail."""
+        out = notebook.with_suffix(".html")
+        command = [str(self.python), "-m", "marimo", "export", "html", str(notebook), "-o", str(out)]
+        env = {**os.environ, **self.env, "MOGRADER_SIDECAR_PATH": f"{notebook}.checks"}
+        subprocess.run(command, env=env, capture_output=True, check=False)
+        return out.read_text(encoding="utf-8")
+
     @staticmethod
     def _run(command: list[str], env: dict[str, str]) -> str:
         done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, check=False)
@@ -245,7 +253,6 @@ MISTAKES = {
     "changes_its_input.py": ("after = np.array(u, dtype=float)", "after = u", "Q1"),
     "wrong_sign.py": ("u[2:] - 2 * u[1:-1] + u[:-2]", "u[2:] + 2 * u[1:-1] + u[:-2]", "Q1"),
     "forgot_the_half.py": ("return dx**2 / (2 * alpha)", "return dx**2 / alpha", "Q2"),
-    "crashes.py": ("return dx**2 / (2 * alpha)", 'return dx**2 / (2 * "alpha")', "Q2"),
     "too_few_steps.py": ("steps = int(np.ceil(", "steps = 1 + 0 * int(np.ceil(", "Q3"),
     "no_root.py": ("return np.sqrt(np.mean(", "return (np.mean(", "Q4"),
     "wrong_metal.py": (
@@ -293,9 +300,17 @@ class TestForReal:
     @pytest.mark.parametrize("path", [ASSIGNMENT, LECTURE])
     def test_marimo_exports_it(self, environment: Environment, tmp_path: Path, path: Path) -> None:
         demo.copy_to(tmp_path)
-        out = tmp_path / "out.html"
-        notebook = tmp_path / path.relative_to(demo.COURSE)
-        environment.run("-m", "marimo", "export", "html", str(notebook), "-o", str(out))
-        exported = out.read_text(encoding="utf-8")
+        exported = environment.export(tmp_path / path.relative_to(demo.COURSE))
         assert "image/png" in exported
         assert exported.count("data-mograder-check") == (4 if path == ASSIGNMENT else 0)
+
+    def test_an_answer_that_crashes_fails_its_own_check_and_says_why(
+        self, environment: Environment, tmp_path: Path
+    ) -> None:
+        wrong = ASSIGNMENT.read_text(encoding="utf-8").replace("(2 * alpha)", '(2 * "alpha")')
+        path = _beside_the_data(tmp_path, "crashes.py", wrong)
+        environment.export(path)
+        results = dict(_results(Path(f"{path}.checks")))
+        assert results["Q1: one step in time"]["status"] == "success"
+        assert results["Q2: the speed limit"]["status"] == "danger"
+        assert "TypeError" in results["Q2: the speed limit"]["details"][0]

@@ -13,60 +13,41 @@ __generated_with = "0.25.2"
 app = marimo.App(app_title="A1 · The rod without a label")
 
 
-@app.cell
-def _():
-    import marimo as mo
-    import matplotlib.pyplot as plt
-    import numpy as np
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    # A1 · The rod without a label
 
-    # Figures without a background of their own look right on a light page and on a dark one.
-    plt.rcParams.update({
-        "figure.facecolor": "none", "axes.facecolor": "none", "figure.figsize": (7, 3.4),
-        "text.color": "#808080", "axes.labelcolor": "#808080", "axes.edgecolor": "#808080",
-        "xtick.color": "#808080", "ytick.color": "#808080", "grid.color": "#80808040", "axes.grid": True,
-        "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "lines.linewidth": 2,
-    })
-    return mo, np, plt
+    Someone tidied the workshop, and now there is a metal rod on the bench that has lost its label.
+    It may be cheap steel or it may be silver. Nobody may scratch it, weigh it or cut it.
 
-
-@app.cell
-def _():
-    # === MOGRADER: MARKS ===
-    from mograder.runtime import Grader, hint
-
-    grader = Grader({"Q1": 20, "Q2": 10, "Q3": 30, "Q4": 25})
-    return grader, hint
+    So we warmed it up. The sides are wrapped in insulation. At $t = 0$ the left end was clamped to a steam
+    chest at 100 °C; the right end stays in a water bath at 20 °C. Three thermocouples, 5, 10 and 15 cm from
+    the hot end, were read every 15 seconds for ten minutes.
+    """)
+    return
 
 
 @app.cell(hide_code=True)
 def _(mo):
-    _picture = mo.Html((mo.notebook_dir() / "rod.svg").read_text(encoding="utf-8"))
+    mo.Html((mo.notebook_dir() / "rod.svg").read_text(encoding="utf-8"))
+    return
 
-    mo.vstack([
-        mo.md(r"""
-        # A1 · The rod without a label
 
-        Someone tidied the workshop, and now there is a metal rod on the bench that has lost its label.
-        It may be cheap steel or it may be silver. Nobody may scratch it, weigh it or cut it.
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    Heat spreads along the rod as the **heat equation** says,
 
-        So we warmed it up. The sides are wrapped in insulation. At $t = 0$ the left end was clamped to a steam
-        chest at 100 °C; the right end stays in a water bath at 20 °C. Three thermocouples, 5, 10 and 15 cm from
-        the hot end, were read every 15 seconds for ten minutes.
-        """),
-        _picture,
-        mo.md(r"""
-        Heat spreads along the rod as the **heat equation** says,
+    $$\frac{\partial u}{\partial t} = \alpha\,\frac{\partial^2 u}{\partial x^2},$$
 
-        $$\frac{\partial u}{\partial t} = \alpha\,\frac{\partial^2 u}{\partial x^2},$$
+    where the ends are held, $u(0,t) = 100$ and $u(L,t) = 20$, and all the rest starts at $u(x,0) = 20$. The number
+    $\alpha$ is called the **diffusivity**, and every metal has its own. You will write a solver, let it race against
+    the thermocouples, and name the metal.
 
-        where the ends are held, $u(0,t) = 100$ and $u(L,t) = 20$, and all the rest starts at $u(x,0) = 20$. The number
-        $\alpha$ is called the **diffusivity**, and every metal has its own. You will write a solver, let it race against
-        the thermocouples, and name the metal.
-
-        *Edit the cells that say `YOUR CODE HERE`, as often as you like. A box below each question tells you how you
-        are doing.*
-        """),
-    ])
+    *Edit the cells that say `YOUR CODE HERE`, as often as you like. A box below each question tells you how you
+    are doing.*
+    """)
     return
 
 
@@ -544,6 +525,40 @@ def _(mo):
 def _(grader, q1, q2, q3, q4):
     grader.scores(q1, q2, q3, q4)
     return
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""
+    ---
+    *Behind the scenes: the packages, the look of the figures, and the marks. Nothing to do here.*
+    """)
+    return
+
+
+@app.cell(hide_code=True)
+def _():
+    import marimo as mo
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    # Figures without a background of their own look right on a light page and on a dark one.
+    plt.rcParams.update({
+        "figure.facecolor": "none", "axes.facecolor": "none", "figure.figsize": (7, 3.4),
+        "text.color": "#808080", "axes.labelcolor": "#808080", "axes.edgecolor": "#808080",
+        "xtick.color": "#808080", "ytick.color": "#808080", "grid.color": "#80808040", "axes.grid": True,
+        "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "lines.linewidth": 2,
+    })
+    return mo, np, plt
+
+
+@app.cell(hide_code=True)
+def _():
+    # === MOGRADER: MARKS ===
+    from mograder.runtime import Grader, hint
+
+    grader = Grader({"Q1": 20, "Q2": 10, "Q3": 30, "Q4": 25})
+    return grader, hint
 
 
 if __name__ == "__main__":

@@ -14,22 +14,6 @@ __generated_with = "0.25.2"
 app = marimo.App(app_title="L01 · Why does heat spread?")
 
 
-@app.cell
-def _():
-    import marimo as mo
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    # Figures without a background of their own look right on a light page and on a dark one.
-    plt.rcParams.update({
-        "figure.facecolor": "none", "axes.facecolor": "none", "figure.figsize": (7, 3.4),
-        "text.color": "#808080", "axes.labelcolor": "#808080", "axes.edgecolor": "#808080",
-        "xtick.color": "#808080", "ytick.color": "#808080", "grid.color": "#80808040", "axes.grid": True,
-        "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "lines.linewidth": 2,
-    })
-    return mo, np, plt
-
-
 @app.cell(hide_code=True)
 def _(mo):
     mo.md(r"""
@@ -184,6 +168,22 @@ def _(mo):
     rod is made of without touching it.
     """)
     return
+
+
+@app.cell(hide_code=True)
+def _():
+    import marimo as mo
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    # Figures without a background of their own look right on a light page and on a dark one.
+    plt.rcParams.update({
+        "figure.facecolor": "none", "axes.facecolor": "none", "figure.figsize": (7, 3.4),
+        "text.color": "#808080", "axes.labelcolor": "#808080", "axes.edgecolor": "#808080",
+        "xtick.color": "#808080", "ytick.color": "#808080", "grid.color": "#80808040", "axes.grid": True,
+        "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "lines.linewidth": 2,
+    })
+    return mo, np, plt
 
 
 if __name__ == "__main__":
