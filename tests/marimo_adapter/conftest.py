@@ -66,6 +66,8 @@ class Live:
         """End the server as a launcher without a sandbox would, and wait until nothing is left."""
         for tab in self.tabs:
             tab.close()
+        if not self.pid:
+            return
         processes = [self.pid, *descendants(self.pid)]
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, 15)

@@ -123,6 +123,8 @@ class MarimoClient:
         options: dict[str, Any] = {
             "max_size": None,
             "open_timeout": PATIENCE,
+            # Before 0.21, a kernel was a fork of the server that held its connections open.
+            "close_timeout": 1,
             "compression": None,
             "additional_headers": headers,
             "origin": self.headers["Origin"],

@@ -17,11 +17,13 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from mograder.marimo_adapter import browser, options, session
+from mograder.marimo_adapter import options, session
 from mograder.marimo_adapter.control import Order
 
 #: The notebook for an environment that is not there for one in particular.
@@ -46,23 +48,39 @@ def _(mo):
 
 @dataclass(frozen=True)
 class Learned:
-    """What a session of the notebook loaded, in the order of loading; ``problem``: why it failed, if it did."""
+    """What a session of the notebook loaded, in the order of loading.
+
+    ``problem`` says what went wrong with the notebook, ``fatal`` what went wrong before it had a kernel: then
+    sessions do not work in this environment. None: nothing did.
+    """
 
     modules: tuple[str, ...]
     problem: str | None = None
+    fatal: str | None = None
 
 
 def learn(notebook: Path | None, *, timeout: float) -> Learned:
-    """Run ``notebook`` (None: a trivial one) in an editor session for at most ``timeout`` seconds, then export it."""
+    """Run ``notebook`` (None: a trivial one) in an editor for at most ``timeout`` seconds, and export a trivial one."""
     with tempfile.TemporaryDirectory(prefix="canary-") as name:
         root = Path(name)
         spec = options.ServeSpec("edit", _workspace(root, notebook), "/canary")
         with _session(root, spec) as server:
-            problem = _visit(root, spec, timeout)
-            os.kill(server, signal.SIGTERM)
-            _wait(server, 5)
-        modules = [*_read(root / "server.modules"), *_read(root / "kernel.modules")]
+            problem, fatal = _visit(root, spec, timeout)
+            _end(server)
+        if fatal:
+            words = (root / "log").read_text(errors="replace")
+            return Learned((), None, f"{fatal}. The session's last words: {words[-2000:].strip() or 'none'}")
+        _export(root)
+        parts = ("server", "kernel", "export")
+        modules = [module for part in parts for module in _read(root / f"{part}.modules")]
     return Learned(tuple(dict.fromkeys(modules)), problem)
+
+
+def _export(root: Path) -> None:
+    (root / "workspace" / "plain_export.py").write_text(_PLAIN)
+    spec = options.ExportSpec("plain_export.py", str(root / "out.html"))
+    order = Order(spec=spec, cwd=str(root / "workspace"), env=options.environment(root / "home"))
+    os.waitpid(session.fork(order, after=lambda: tell(root / "export.modules")), 0)
 
 
 def _workspace(root: Path, notebook: Path | None) -> str:
@@ -101,36 +119,56 @@ def _session(root: Path, spec: options.ServeSpec) -> Iterator[int]:
             os.waitpid(pid, 0)
 
 
-def _visit(root: Path, spec: options.ServeSpec, timeout: float) -> str | None:
-    """Use the session as a browser would, from a fork of our own: the client has threads. What went wrong, or None."""
+def _visit(root: Path, spec: options.ServeSpec, timeout: float) -> tuple[str | None, str | None]:
+    """Use the session as a browser would, from a fork of our own: the client has threads. Problem, and fatal one."""
     reader, writer = os.pipe()
     visitor = os.fork()
     if visitor == 0:
         os.close(reader)
         _visitor(writer, root, spec)
     os.close(writer)
-    with os.fdopen(reader, "rb") as said:
-        ready, _, _ = select.select([said], [], [], timeout)
-        problem = said.read().decode() if ready else f"its cells did not end within {timeout:g} s"
+    said = _until_closed(reader, timeout)
     with contextlib.suppress(ProcessLookupError):
         os.kill(visitor, signal.SIGKILL)
     os.waitpid(visitor, 0)
-    return problem or None
+    if not said.startswith(_KERNEL):
+        return None, said or f"no kernel came up within {timeout:g} s"
+    if not said.endswith(_DONE):
+        return said.removeprefix(_KERNEL) or f"its cells did not end within {timeout:g} s", None
+    return None, None
 
 
-def _visitor(writer: int, root: Path, spec: options.ServeSpec) -> None:
-    problem = ""
+#: What the visitor says when there is a kernel, and when all went well; in between or instead, what went wrong.
+_KERNEL, _DONE = "kernel\n", "done\n"
+
+
+def _visitor(writer: int, root: Path, spec: options.ServeSpec) -> NoReturn:
     try:
+        from mograder.marimo_adapter import browser  # its libraries are for this process alone
+
         tab = browser.Tab(str(root / "socket"), spec.base_url)
         tab.open()
+        os.write(writer, _KERNEL.encode())
         tab.run_all()
         tab.try_editing(str(root / "workspace" / spec.notebook))
         tab.run(_TELL.format(path=str(root / "kernel.modules")))
+        os.write(writer, _DONE.encode())
     except Exception as error:  # noqa: BLE001 - said to the warm process
-        problem = f"{type(error).__name__}: {error}"
+        os.write(writer, f"{type(error).__name__}: {error}".encode()[:4000])
     finally:
-        os.write(writer, problem.encode()[:4000])
         os._exit(0)
+
+
+def _until_closed(reader: int, timeout: float) -> str:
+    """What is written to the pipe until its other end is closed, or for ``timeout`` seconds."""
+    deadline, said = time.monotonic() + timeout, b""
+    with os.fdopen(reader, "rb", buffering=0) as pipe:
+        while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            data = pipe.read(4096)
+            if not data:
+                break
+            said += data
+    return said.decode("utf-8", "replace")
 
 
 #: Run in the kernel as a cell of its own.
@@ -163,9 +201,10 @@ def _read(path: Path) -> list[str]:
         return []
 
 
-def _wait(pid: int, timeout: float) -> None:
-    """Give the server time to write down its modules."""
+def _end(server: int) -> None:
+    """End the server, and give it time to write down its modules."""
     with contextlib.suppress(ProcessLookupError):
-        pidfd = os.pidfd_open(pid)
-        select.select([pidfd], [], [], timeout)
+        os.kill(server, signal.SIGTERM)
+        pidfd = os.pidfd_open(server)
+        select.select([pidfd], [], [], 5)
         os.close(pidfd)

@@ -58,7 +58,7 @@ class Order:
         numbers: dict[str, Any] = {n: getattr(resource, f"RLIMIT_{n}", None) for n in self.rlimits}
         if unknown := [name for name, number in numbers.items() if number is None]:
             raise Malformed(f"No resource limit is called {', '.join(unknown)} here.")
-        return {number: self.rlimits[name] for name, number in numbers.items()}
+        return {number: (self.rlimits[name][0], self.rlimits[name][1]) for name, number in numbers.items()}
 
     def descriptors(self) -> tuple[list[str], list[int]]:
         """What goes along with the message: the meaning of each descriptor, and the descriptors."""

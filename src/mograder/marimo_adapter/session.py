@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from mograder.marimo_adapter import caches, export, options, renew, serve, starter
+from mograder.errors import Malformed, MograderError
+from mograder.marimo_adapter import caches, export, hooks, options, renew, serve, starter
 from mograder.marimo_adapter.control import Order
 from mograder.sandbox import join
 
@@ -52,13 +53,16 @@ def main(order: Order) -> int:
     renew.after_fork()
     # marimo's own directory, not ours, comes first for the notebook's imports; "" would be this process's.
     sys.path[:] = [entry for entry in sys.path if entry]
-    start_kernel = starter.leave_aside() if _has_kernels(order) else None
-    if isinstance(order.spec, options.ExportSpec):
-        return export.export(order.spec, start_kernel)
-    if order.listener is None:
-        print("mograder: a session without a listening socket", file=sys.stderr)
+    start_kernel = starter.leave_aside(private=order.sandbox is not None) if _has_kernels(order) else None
+    try:
+        if isinstance(order.spec, options.ExportSpec):
+            return export.export(order.spec, start_kernel)
+        if order.listener is None:
+            raise Malformed("A server needs a listening socket.")
+        return serve.serve(order.spec, socket.socket(fileno=order.listener), start_kernel)
+    except (MograderError, hooks.HookMissing) as error:
+        print(f"mograder: this session can not be run: {error}", file=sys.stderr)
         return 2
-    return serve.serve(order.spec, socket.socket(fileno=order.listener), start_kernel)
 
 
 def _has_kernels(order: Order) -> bool:

@@ -10,32 +10,40 @@ kernels down.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import json
 import os
+import pickle
 import select
 import signal
 import socket
-from multiprocessing import forkserver, popen_forkserver, reduction, spawn, util
+import traceback
+from collections.abc import Callable
+from multiprocessing import current_process, forkserver, popen_forkserver, reduction, spawn, util
 from multiprocessing.context import set_spawning_popen
 from typing import Any, NoReturn
 
-from mograder.marimo_adapter import kernels, renew
+from mograder.marimo_adapter import kernels, renew, semaphores
 from mograder.sandbox import kernel as system
 
 _DESCRIPTORS = 64
+_MESSAGE = 16 * 1024
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def leave_aside() -> kernels.Start:
+def leave_aside(*, private: bool) -> kernels.Start:
     """Fork the helper; returns what ``kernels.start_with`` needs to start kernels through it.
 
-    To be called before anything is changed for the server, and while this process has one thread.
+    To be called before anything is changed for the server, and while this process has one thread. ``private``: nobody
+    else uses this /dev/shm, and it does not outlive the session.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         ours.close()
-        _help(theirs)
+        _help(theirs, private)
     theirs.close()
+    semaphores.track_here()
 
     def start(process: Any, _original: kernels.Popen) -> Any:
         return _Popen(process, ours)
@@ -57,7 +65,8 @@ class _Popen(popen_forkserver.Popen):
         status, status_kernel = os.pipe()
         data_kernel, data_ours = os.pipe()
         try:
-            socket.send_fds(self._helper, [b"start"], [data_kernel, status_kernel, *self._fds])
+            names = json.dumps(semaphores.mentioned(data)).encode()
+            socket.send_fds(self._helper, [names], [data_kernel, status_kernel, *self._fds])
         finally:
             os.close(data_kernel)
             os.close(status_kernel)
@@ -69,7 +78,7 @@ class _Popen(popen_forkserver.Popen):
             pipe.write(data)
         self.pid = forkserver.read_signed(status)
 
-    def _pickled(self, process_obj: Any) -> memoryview:
+    def _pickled(self, process_obj: Any) -> bytes:
         buffer = io.BytesIO()
         set_spawning_popen(self)
         try:
@@ -77,7 +86,7 @@ class _Popen(popen_forkserver.Popen):
             reduction.dump(process_obj, buffer)
         finally:
             set_spawning_popen(None)
-        return buffer.getbuffer()
+        return buffer.getvalue()
 
 
 def _close(*descriptors: int) -> None:
@@ -85,7 +94,7 @@ def _close(*descriptors: int) -> None:
         os.close(descriptor)
 
 
-def _help(server: socket.socket) -> NoReturn:
+def _help(server: socket.socket, private: bool) -> NoReturn:
     """The helper's life: fork when asked, report what ended, go when the server has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     running: dict[int, tuple[int, int]] = {}
@@ -97,21 +106,33 @@ def _help(server: socket.socket) -> NoReturn:
                 poll.unregister(descriptor)
                 _report(descriptor, *running.pop(descriptor))
                 continue
-            _, given, _, _ = socket.recv_fds(server, 64, _DESCRIPTORS)
+            names, given, _, _ = socket.recv_fds(server, _MESSAGE, _DESCRIPTORS)
             if not given:
                 _end(running)
-            pidfd = _start(server, given, running)
+            pidfd = _start(server, given, running, functools.partial(_opened, json.loads(names), private))
             poll.register(pidfd, select.POLLIN)
 
 
-def _start(server: socket.socket, given: list[int], running: dict[int, tuple[int, int]]) -> int:
+def _opened(names: list[str], private: bool) -> None:
+    """What a kernel does when it has opened its queues."""
+    semaphores.remove(names)
+    if private:
+        semaphores.untracked()
+
+
+def _start(
+    server: socket.socket,
+    given: list[int],
+    running: dict[int, tuple[int, int]],
+    opened: Callable[[], None],
+) -> int:
     data, status, *inherited = given
     pid = os.fork()
     if pid == 0:
         server.close()
         for descriptor in (status, *running, *(end for _, end in running.values())):
             os.close(descriptor)
-        _kernel(data, inherited)
+        _kernel(data, inherited, opened)
     forkserver.write_signed(status, pid)
     for descriptor in (data, *inherited):
         os.close(descriptor)
@@ -138,7 +159,7 @@ def _end(running: dict[int, tuple[int, int]]) -> NoReturn:
     os._exit(0)
 
 
-def _kernel(data: int, inherited: list[int]) -> NoReturn:
+def _kernel(data: int, inherited: list[int], opened: Callable[[], None]) -> NoReturn:
     """The life of a kernel: become what a freshly spawned one would be, then marimo's own."""
     code = 1
     try:
@@ -147,10 +168,23 @@ def _kernel(data: int, inherited: list[int]) -> NoReturn:
         renew.after_fork()
         # multiprocessing's own start in a child reads the descriptors that came along from here.
         vars(forkserver._forkserver)["_inherited_fds"] = inherited
-        code = spawn._main(data, os.dup(data))
+        code = _unpickled(data, opened)._bootstrap(os.dup(data))
     except BaseException:  # noqa: BLE001 - the end of this process; its log says why
-        import traceback
-
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _unpickled(data: int, opened: Callable[[], None]) -> Any:
+    """The process that the server sent, as ``multiprocessing.spawn`` would read it. The pipe stays open: its end is
+    the end of the server."""
+    marks = vars(current_process())
+    with os.fdopen(os.dup(data), "rb") as pipe:
+        marks["_inheriting"] = True
+        try:
+            spawn.prepare(pickle.load(pipe))  # noqa: S301 - from our own server, over a pipe of its own
+            process = pickle.load(pipe)  # noqa: S301
+        finally:
+            del marks["_inheriting"]
+    opened()
+    return process

@@ -36,6 +36,8 @@ def main(words: list[str] | None = None) -> int:
     if failed:
         return _fail(channel, "import", f"{failed[0]} can not be imported")
     learned = _learn(given)
+    if learned.fatal:
+        return _fail(channel, "session", f"a trial session failed: {learned.fatal}")
     try:
         missing = preload.bring(learned.modules, given.skip)
     except preload.NotForkable as unfit:
