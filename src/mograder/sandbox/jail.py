@@ -105,7 +105,9 @@ def _arguments(plan: JailPlan, program: _Program, read_only: Binds, writable: Bi
     profile.system(made)
     # Nothing may cover a part of /proc here: the kernel lets a sandbox mount its own only where ours is
     # whole.
-    made.add("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev")
+    made.add("--proc", "/proc", "--dev", "/dev")
+    # A warm process tries a session out on itself, and marimo's needs shared memory.
+    made.add("--perms", "1777", "--size", plan.tmp_bytes, "--tmpfs", "/dev/shm", "--remount-ro", "/dev")  # noqa: S108
     for place in ("/tmp", profile.HOME):  # noqa: S108  (inside; bubblewrap itself works in /tmp)
         made.add("--perms", "1777", "--size", plan.tmp_bytes, "--tmpfs", place)
     for outside, inside in read_only:

@@ -1,0 +1,1 @@
+"""Measurements: the product beside its alternatives, in one invocation, as tables and JSON."""

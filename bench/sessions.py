@@ -1,0 +1,192 @@
+"""Starting notebooks, checking them, and what they weigh: the hub beside plain marimo, driven in the same way."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.report import Measure, Sheet
+from tests.support.hub import RunningHub, running
+from tests.support.marimo_client import MarimoClient
+
+ITEM = "A1-Heat-Equation"
+
+
+def main(rounds: int = 7, crowd: int = 20) -> Sheet:
+    """Run all; about three minutes."""
+    sheet = Sheet("Sessions: mograder hub beside plain marimo")
+    with tempfile.TemporaryDirectory(prefix="mograder-bench-", dir="/var/tmp") as name:
+        root = Path(name)
+        course = _demo(root / "course")
+        with running(course) as hub:
+            _until_warm(hub)
+            python = _python(course)
+            sheet.head()
+            sheet.add(_click(hub, python, root, rounds))
+            sheet.add(_crowd(hub, python, root, crowd))
+            sheet.add(_check(hub, python, root, rounds))
+            for count in (1, 5, 20):
+                sheet.add(_memory(hub, python, root, count))
+    return sheet
+
+
+def _demo(course: Path) -> Path:
+    command = [sys.executable, "-m", "mograder", "demo", str(course), "--prepare-only"]
+    subprocess.run(command, check=True, capture_output=True)
+    return course
+
+
+def _python(course: Path) -> Path:
+    return next((course / ".mograder" / "environments").glob("*/bin/python"))
+
+
+def _until_warm(hub: RunningHub) -> None:
+    """The first start of an environment waits for its warm process; it is not what is measured."""
+    with hub.client("first") as client:
+        client.post(f"start-edit-deep/{ITEM}").raise_for_status()
+        client.post(f"stop-edit/first/{ITEM}")
+
+
+def _open(hub: RunningHub, user: str) -> tuple[float, MarimoClient]:
+    """Seconds from the click on Edit to all cells run."""
+    begun = time.perf_counter()
+    with hub.client(user) as client:
+        url = client.post(f"start-edit-deep/{ITEM}").raise_for_status().json()["url"]
+        cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+    tab = MarimoClient(url=hub.url + url, headers={"Cookie": cookie}).start()
+    return time.perf_counter() - begun, tab
+
+
+def _stop(hub: RunningHub, user: str) -> None:
+    with hub.client(user) as client:
+        client.post(f"stop-edit/{user}/{ITEM}").raise_for_status()
+
+
+@contextlib.contextmanager
+def _plain(
+    python: Path, release: Path, root: Path, name: str
+) -> Iterator[tuple[float, subprocess.Popen[bytes]]]:
+    """``marimo edit`` of the same file with the same interpreter: seconds from its start to all cells run."""
+    place = root / "plain" / name
+    shutil.copytree(release, place, ignore=shutil.ignore_patterns(".*", "*.zip", "files.json"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [str(python), "-m", "marimo", "-q", "edit", "--headless", "--no-token", "--skip-update-check"]
+    command += ["--no-sandbox", "--port", str(port), f"{ITEM}.py"]
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _listening(port)
+        tab = MarimoClient(url=f"http://127.0.0.1:{port}/").start(timeout=180)
+        yield time.perf_counter() - begun, process
+        assert tab.socket is not None
+        tab.socket.close()
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _listening(port: int) -> None:
+    while True:  # a plain server tells nobody when it is there
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.005)
+
+
+def _click(hub: RunningHub, python: Path, root: Path, rounds: int) -> Measure:
+    ours, theirs = [], []
+    release = hub.course / "hub-release" / ITEM
+    for number in range(rounds):
+        seconds, _ = _open(hub, f"click{number}")
+        ours.append(seconds)
+        _stop(hub, f"click{number}")
+        if number < 5:
+            with _plain(python, release, root, f"click{number}") as (plain, _):
+                theirs.append(plain)
+    return Measure("click on Edit to all cells run", "s", ours, theirs)
+
+
+def _crowd(hub: RunningHub, python: Path, root: Path, crowd: int) -> Measure:
+    release = hub.course / "hub-release" / ITEM
+    users = [f"crowd{number}" for number in range(crowd)]
+    with ThreadPoolExecutor(crowd) as pool:
+        begun = time.perf_counter()
+        list(pool.map(lambda user: _open(hub, user), users))
+        ours = time.perf_counter() - begun
+        list(pool.map(lambda user: _stop(hub, user), users))
+        begun = time.perf_counter()
+
+        def plain(user: str) -> float:
+            with _plain(python, release, root, user):
+                return time.perf_counter() - begun
+
+        theirs = max(pool.map(plain, users))
+    return Measure(f"{crowd} at once: all cells of all run", "s", [ours], [theirs])
+
+
+def _check(hub: RunningHub, python: Path, root: Path, rounds: int) -> Measure:
+    ours, theirs = [], []
+    release = hub.course / "hub-release" / ITEM
+    with hub.client("checker") as client:
+        client.post(f"download-release/checker/{ITEM}").raise_for_status()
+        path = hub.course / "hub-notebooks" / "checker" / ITEM / f"{ITEM}.py"
+        text = path.read_text()
+        for number in range(rounds):
+            path.write_text(f"{text}# {number}\n")  # the same content is not run twice
+            begun = time.perf_counter()
+            assert client.post(f"validate/checker/{ITEM}").raise_for_status().json()["checks"]
+            ours.append(time.perf_counter() - begun)
+    command = [
+        str(python),
+        "-m",
+        "marimo",
+        "-q",
+        "export",
+        "html",
+        "--no-sandbox",
+        "-f",
+        "-o",
+        str(root / "out.html"),
+    ]
+    for _ in range(min(rounds, 4)):
+        begun = time.perf_counter()
+        subprocess.run([*command, str(release / f"{ITEM}.py")], check=False, capture_output=True)
+        theirs.append(time.perf_counter() - begun)
+    return Measure("validate, against marimo export html", "s", ours, theirs)
+
+
+def _memory(hub: RunningHub, python: Path, root: Path, count: int) -> Measure:
+    """Megabytes (PSS) that each of ``count`` idle sessions adds."""
+    release = hub.course / "hub-release" / ITEM
+    before = _pss_of_user_processes()
+    tabs = [_open(hub, f"idle{number}")[1] for number in range(count)]
+    ours = (_pss_of_user_processes() - before) / count
+    del tabs
+    for number in range(count):
+        _stop(hub, f"idle{number}")
+    some = min(count, 5)  # the sum grows with each, by as much as the first
+    with contextlib.ExitStack() as stack:
+        before = _pss_of_user_processes()
+        for number in range(some):
+            stack.enter_context(_plain(python, release, root, f"idle-{count}-{number}"))
+        theirs = (_pss_of_user_processes() - before) / some
+    return Measure(f"memory of an idle session, N={count}", "MB", [ours], [theirs])
+
+
+def _pss_of_user_processes() -> float:
+    """Megabytes of all processes of the machine, shared pages counted once."""
+    total = 0
+    for path in Path("/proc").glob("[0-9]*/smaps_rollup"):
+        with contextlib.suppress(OSError):
+            total += next(
+                (int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith("Pss:")), 0
+            )
+    return total / 1024
