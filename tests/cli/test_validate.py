@@ -52,7 +52,7 @@ def test_what_fails_makes_the_exit_status_1_and_the_next_notebook_is_still_run(c
         notebook(check("Q1", (True, "a"), (False, "it is 42")), check("Q2"), cell("1 / 0", name="ratio"))
     )
     Path("A2.py").write_text("print(1)\n")
-    Path("A3.py").write_text("# /// script\n# dependencies = [\n# ///\n")
+    Path("A3.py").write_text("# /// script\n# dependencies = [\n# ///\nimport marimo\napp = marimo.App()\n")
     result = command("A1.py", "A2.py", "A3.py", "A4.py")
     assert result.exit_code == 1
     for expected in [
