@@ -180,6 +180,13 @@ class World:
     def _hubs_environment(self) -> dict[str, str]:
         return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HUB_SECRET": self.secret}
 
+    def python(self, program: str) -> str:
+        """What a program prints that an ordinary user runs, with the package importable."""
+        path = Path(tempfile.mkstemp(dir=self.packages, suffix=".py")[1])
+        path.write_text(program)
+        path.chmod(0o644)
+        return "\n".join(self._run([SYSTEM_PYTHON, str(path)], user=UNPRIVILEGED))
+
     def _user_with_a_range(self) -> list[str]:
         """A user with a name and a range of subordinate ids, known in a mount namespace of its own only."""
         place = self.root / "etc"

@@ -91,6 +91,9 @@ class Running:
             return False
         if self._monitor is not None:
             self._monitor.wait()
+        with contextlib.suppress(ChildProcessError):
+            # Process one is ours to reap if its monitor went first, as it does when the program ends before the rest.
+            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         self.close()
         return True
 
