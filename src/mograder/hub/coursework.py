@@ -16,6 +16,7 @@ from typing import Any
 from mograder.environments import Environment
 from mograder.errors import Conflict, MograderError, NotALecture, NotFound
 from mograder.hub import uploads
+from mograder.hub.engine_runner import EngineRunner
 from mograder.hub.gateway.assets import Assets
 from mograder.hub.history import History, Version, digest
 from mograder.hub.isolation import Isolation
@@ -30,7 +31,6 @@ from mograder.sessions.manager import Sessions
 from mograder.sessions.model import LaunchPlan, Session, SessionKey
 from mograder.sessions.progress import Progress
 from mograder.validation import ProcessRunner, Runner, ValidationJob, ValidationResult, validate
-from mograder.validation.engine_runner import EngineRunner
 
 log = logging.getLogger("mograder.hub")
 
@@ -189,10 +189,11 @@ class Coursework:
             self.releases.get(name)
         if state.type is ItemType.LECTURE:
             raise Conflict(f"{name} is a lecture: there is nothing to upload.")
-        await uploads.inspect(data, f"{name}.py")
+        release = await asyncio.to_thread(self.releases.find, name)
+        published = None if release is None else await asyncio.to_thread(release.read, release.notebook)
+        await uploads.inspect(data, f"{name}.py", published)
         async with self._changing(user, name):
-            if state.has_release:
-                release = await asyncio.to_thread(self.releases.get, name)
+            if release is not None:
                 await asyncio.to_thread(self.workspaces.ensure, user, release)
             return await asyncio.to_thread(self.workspaces.upload, user, name, data)
 

@@ -29,14 +29,16 @@ class _Verdict:
     unsafe: list[str]
 
 
-async def inspect(data: bytes, name: str) -> None:
+async def inspect(data: bytes, name: str, release: bytes | None = None) -> None:
     """Return if ``data`` is a marimo notebook that holds nothing that has no place in coursework.
+
+    What the ``release`` itself holds has its place.
 
     Raises:
         NotANotebook: it is empty, not text, not Python, not marimo, or can not be understood.
         UnsafeNotebook: with ``findings``.
     """
-    verdict = await _ask_child(data, name)
+    verdict = await _ask_child(data, name, release or b"")
     if verdict.refusal:
         raise NotANotebook(verdict.refusal)
     if verdict.unsafe:
@@ -47,13 +49,14 @@ async def inspect(data: bytes, name: str) -> None:
         )
 
 
-async def _ask_child(data: bytes, name: str) -> _Verdict:
+async def _ask_child(data: bytes, name: str, release: bytes) -> _Verdict:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
         "-m",
         "mograder.hub.uploads",
         name,
+        str(len(release)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -61,7 +64,7 @@ async def _ask_child(data: bytes, name: str) -> _Verdict:
     )
     try:
         async with asyncio.timeout(PATIENCE):
-            out, _ = await child.communicate(data)
+            out, _ = await child.communicate(release + data)
         return _Verdict(**json.loads(out))
     except (TimeoutError, ValueError, TypeError) as error:
         raise NotANotebook(f"{name} can not be understood: it is too large or too deeply nested.") from error
@@ -75,13 +78,16 @@ def main() -> None:
     """The child: reads the notebook, prints the verdict."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (int(PATIENCE), int(PATIENCE)))
+    name, length = sys.argv[1], int(sys.argv[2])
+    release = sys.stdin.buffer.read(length)
     data = sys.stdin.buffer.read()
     try:
-        notebook = parse_notebook(data, limit=len(data) + 1, name=sys.argv[1])
+        notebook = parse_notebook(data, limit=len(data) + 1, name=name)
+        published = parse_notebook(release, limit=length + 1, name=name) if release else None
     except MograderError as error:
         print(json.dumps({"refusal": str(error), "unsafe": []}))
         return
-    print(json.dumps({"refusal": "", "unsafe": [str(finding) for finding in scan(notebook)]}))
+    print(json.dumps({"refusal": "", "unsafe": [str(finding) for finding in scan(notebook, published)]}))
 
 
 if __name__ == "__main__":

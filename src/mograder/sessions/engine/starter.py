@@ -37,8 +37,8 @@ class EnginePlaces:
 
 def start(places: EnginePlaces, identities: Identities) -> None:
     """Start an engine; it can be connected to when this returns. It outlives us. Raises SandboxError."""
-    for jail in _started:
-        jail.exit_status()
+    for started in _started:
+        started.exit_status()
     places.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for path in (*places.read_only, *places.writable):
         path.mkdir(parents=True, exist_ok=True, mode=0o711)
