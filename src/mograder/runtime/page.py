@@ -22,6 +22,7 @@ _LOOKS = {
     "partial": ("sky", "#00749e", "◐"),
     "danger": ("red", "#ce2c31", "✗"),
 }
+_TEXT = {"warn": 12}  # the shade of text; amber's usual one, 11, has a contrast of 4.4 on its own background
 
 
 def box(status: str, label: str, summary: str, listing: str) -> str:
@@ -31,7 +32,7 @@ def box(status: str, label: str, summary: str, listing: str) -> str:
         f"border:1px solid var(--{colour}-6,{fallback});border-left:.35rem solid var(--{colour}-9,{fallback})"
     )
     frame = f"{edge};background:var(--{colour}-2,transparent);border-radius:.4rem;padding:.6rem .9rem;margin:.25rem 0"
-    tint = f"color:var(--{colour}-11,{fallback})"
+    tint = f"color:var(--{colour}-{_TEXT.get(status, 11)},{fallback})"
     return (
         f'<div role="status" data-mograder-check="{status}" style="{frame}">'
         '<div style="display:flex;flex-wrap:wrap;gap:.1rem .6rem;align-items:baseline">'
