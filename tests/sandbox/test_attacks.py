@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -74,6 +75,16 @@ def test_every_attack_is_contained(world: World, kind: str) -> None:
     assert outcome.verdict["ended"] == "by itself"
     assert outcome.verdict["peer_alive"]
     assert outcome.verdict["gone"]
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_every_attack_is_contained_in_a_fork_of_a_newer_python(world: World, version: str) -> None:
+    found = subprocess.run(["uv", "python", "find", version], capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        pytest.skip(f"no Python {version} here")
+    results = world.jailed(RUN, "fork", as_user="root", jailer_python=found.stdout.strip()).results()
+    assert len(results) == len(inside.ATTACKS)
+    assert {result["name"]: result["detail"] for result in results if result["contained"] is not True} == {}
 
 
 def test_the_attacks_succeed_where_there_is_no_sandbox(world: World) -> None:

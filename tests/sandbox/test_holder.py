@@ -127,6 +127,12 @@ def test_limits_are_on_a_fresh_program_and_not_on_who_started_it(profile: Callab
     holder.stop()
 
 
+def test_a_sandbox_can_be_made_to_stand_back_for_others(profile: Callable[..., Profile]) -> None:
+    holder = Holder.start(profile(), Start(identity=STUDENT.identity, nice=7))
+    assert os.getpriority(os.PRIO_PROCESS, holder.init_pid) == os.nice(0) + 7
+    holder.stop()
+
+
 def test_what_a_program_leaves_running_ends_with_the_sandbox(profile: Callable[..., Profile]) -> None:
     program = "import subprocess; subprocess.Popen(['sleep', '1000'])"
     holder = Holder.run(profile(), [SYSTEM_PYTHON, "-I", "-c", program], STUDENT)

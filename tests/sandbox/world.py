@@ -130,6 +130,7 @@ class World:
             "cgroups": None,
             "filter": True,
             "seconds": 120.0,
+            "jailer_python": None,
             **more,
         }
 
@@ -156,7 +157,7 @@ class World:
             "workspace": f"/workspaces/{Path(order['workspace']).name}",
             "peer": f"/workspaces/{Path(order['peer']).name}",
         }
-        python = sys.executable if as_user == "root" else SYSTEM_PYTHON
+        python = order["jailer_python"] or (sys.executable if as_user == "root" else SYSTEM_PYTHON)
         command = [python, "-I", str(self.packages / "jailer.py"), str(self.packages)]
         if as_user == "subuid":
             command = [*self._user_with_a_range(), *command]

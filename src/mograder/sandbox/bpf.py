@@ -18,8 +18,10 @@ _ERRNO = 0x00050000
 
 
 def argument(index: int) -> int:
-    """The offset of the low 32 bits of an argument. The kernel itself reads no more of the arguments we look
-    at."""
+    """The offset of the low 32 bits of an argument.
+
+    The kernel itself reads no more of the arguments we look at.
+    """
     return 16 + 8 * index
 
 
@@ -29,8 +31,10 @@ def errno_answer(number: int) -> int:
 
 
 class Program:
-    """Instructions in order. A jump counts the instructions that it skips, so every rule is a closed
-    block."""
+    """Instructions in order.
+
+    A jump counts the instructions that it skips, so every rule is a closed block.
+    """
 
     def __init__(self) -> None:
         self._code: list[tuple[int, int, int, int]] = []
@@ -64,8 +68,7 @@ class Program:
         self._block(_IF_ANY_BIT, bits, then)
 
     def answer_numbers(self, numbers: Iterable[int], verdict: int) -> None:
-        """Answer with ``verdict`` when the loaded value is one of ``numbers``; neighbours share one
-        comparison."""
+        """Answer with ``verdict`` when the loaded value is one of ``numbers``; neighbours share one comparison."""
         for low, high in _ranges(numbers):
             if low == high:
                 self.if_equal(low, lambda block: block.answer(verdict))

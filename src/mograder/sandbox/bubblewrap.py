@@ -26,8 +26,10 @@ def find() -> str:
 
 
 class Arguments:
-    """An argument vector for bwrap, and the descriptors that belong to it. Close it (``with``) after the
-    start."""
+    """An argument vector for bwrap, and the descriptors that belong to it.
+
+    Close it (``with``) after the start.
+    """
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -48,8 +50,10 @@ class Arguments:
         self.words += [str(word) for word in words]
 
     def bind(self, option: str, outside: object, inside: str) -> None:
-        """A mount. The directories above it become passable for everybody: bubblewrap would make them
-        private."""
+        """A mount.
+
+        The directories above it become passable for everybody: bubblewrap would make them private.
+        """
         for parent in reversed(Path(inside).parents[:-1]):
             if str(parent) not in self._passable:
                 self._passable.add(str(parent))
@@ -81,8 +85,10 @@ class Arguments:
         before: Callable[[], None] | None = None,
         through: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start bwrap with ``payload`` inside. ``before`` runs in the child, still with the starter's rights;
-        ``through`` is a program with arguments that ends by executing the rest of its command line.
+        """Start bwrap with ``payload`` inside.
+
+        ``before`` runs in the child, still with the starter's rights; ``through`` is a program with arguments
+        that ends by executing the rest of its command line.
 
         Its process one can be looked at from inside, so nothing is left there to see: bwrap gets an empty
         environment, its arguments through a descriptor, and no descriptor that was not named. Raises

@@ -28,8 +28,10 @@ _YOUNG = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a session used. ``out_of_memory`` counts kills, ``refused_forks`` processes that it could not
-    have."""
+    """What a session used.
+
+    ``out_of_memory`` counts kills, ``refused_forks`` processes that it could not have.
+    """
 
     memory_bytes: int
     processes: int
@@ -46,8 +48,10 @@ class Cgroup:
         self._directories = directories
 
     def open_procs(self) -> list[int]:
-        """Descriptors through which a process enters by writing ``0``. Rights are judged now, not when it
-        does."""
+        """Descriptors through which a process enters by writing ``0``.
+
+        Rights are judged now, not when it does.
+        """
         return [
             os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
             for directory in sorted(set(self._directories.values()))
@@ -103,8 +107,10 @@ class Cgroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """A place where control groups can be made. ``means`` says of which kind, ``base`` where, by
-    controller."""
+    """A place where control groups can be made.
+
+    ``means`` says of which kind, ``base`` where, by controller.
+    """
 
     means: Means
     base: dict[str, Path]
@@ -129,8 +135,8 @@ class Tree:
     def engine(self) -> list[int]:
         """Descriptors through which a session engine enters a group of its own in this tree, without limits.
 
-        From there it may send its children to sessions' groups, which version 2 judges by the tree that holds both;
-        and a tree with a process in it is nobody's leftover. Raises OSError.
+        From there it may send its children to sessions' groups, which version 2 judges by the tree that holds
+        both; and a tree with a process in it is nobody's leftover. Raises OSError.
         """
         directories = {controller: base / _ENGINE for controller, base in self.base.items()}
         for directory in set(directories.values()):
@@ -296,7 +302,9 @@ def _field(path: Path, name: str) -> int:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove the empty trees in a group. The kernel refuses to remove one with a process in it.
+    """Remove the empty trees in a group.
+
+    The kernel refuses to remove one with a process in it.
 
     A young one may be a tree whose engine is just about to enter it.
     """

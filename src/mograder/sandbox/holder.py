@@ -1,5 +1,4 @@
-"""The sandbox of one session: bubblewrap around a process that waits to be joined, or around a fresh
-program."""
+"""The sandbox of one session, around a process that waits to be joined, or around a fresh program."""
 
 from __future__ import annotations
 
@@ -23,34 +22,40 @@ class Start:
     """How to start a sandbox, apart from what it sees.
 
     ``identity`` is the host user (default: ours), ``cgroup_fds`` are open ``cgroup.procs`` files that it
-    enters first, ``timeout`` is in seconds.
+    enters first, ``nice`` is added to the niceness, ``timeout`` is in seconds.
     """
 
     identity: join.Identity = join.Identity()  # noqa: RUF009  (immutable)
     cgroup_fds: Sequence[int] = ()
+    nice: int = 0
     timeout: float = 10.0
 
     def before(self) -> Callable[[], None] | None:
         """What bubblewrap's process does before it becomes bubblewrap; None when there is nothing to do."""
-        if self.identity.uid is None and not self.cgroup_fds:
+        if self.identity.uid is None and not self.cgroup_fds and not self.nice:
             return None
 
         def prepare() -> None:
             for descriptor in self.cgroup_fds:  # judged by the rights we have now
                 os.write(descriptor, b"0")
+            os.nice(self.nice)
             self.identity.take()
 
         return prepare
 
 
 class Holder(Running):
-    """A session's sandbox. Join it once and only once: whoever enters is exposed to what runs there
-    already."""
+    """A session's sandbox.
+
+    Join it once and only once: whoever enters is exposed to what runs there already.
+    """
 
     @classmethod
     def start(cls, profile: Profile, how: Start = Start()) -> Holder:
-        """Build the sandbox and wait until it stands, empty. Raises SandboxError with bubblewrap's own
-        words."""
+        """Build the sandbox and wait until it stands, empty.
+
+        Raises SandboxError with bubblewrap's own words.
+        """
         init_pid, monitor, channel = bring_up(
             arguments(profile), _PAUSE, before=how.before(), timeout=how.timeout
         )
@@ -70,8 +75,9 @@ class Holder(Running):
         descriptors: Sequence[int] = (),
         rlimits: join.Rlimits | None = None,
     ) -> Holder:
-        """Start a fresh program in a sandbox: nothing of ours is in its memory. The sandbox ends when it
-        does.
+        """Start a fresh program in a sandbox: nothing of ours is in its memory.
+
+        ``wait`` waits for its end. What it left running goes on, and holds ``output`` open, until ``stop``.
 
         ``output`` is a descriptor for what it prints: a pipe, never a file, which could be reopened and
         rewritten from inside. ``descriptors`` keep their numbers. Raises SandboxError.

@@ -21,8 +21,9 @@ _FIRST_UID, _LAST_UID = 1, 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Identities:
-    """The host users of sessions. A student has a *slot*, a number from 1 to ``count``, for as long as files
-    last.
+    """The host users of sessions.
+
+    A student has a *slot*, a number from 1 to ``count``, for as long as files last.
 
     ``how`` says what gives them: ``root`` (a range of our choice), ``subuid`` (the range that /etc/subuid
     gives the hub's user) or ``shared`` (none: every session is the hub's own user, told apart by namespaces
@@ -47,20 +48,20 @@ class Identities:
 
     @property
     def workspace_mode(self) -> int:
-        """The mode that a workspace directory needs so that the hub and its session, and nobody else, can use
-        it."""
+        """The mode that a workspace directory needs so that the hub and its session, and nobody else, can use it."""
         return 0o770 if self.how == "subuid" else 0o700
 
     def inside(self, slot: int) -> Identity:
-        """What a session becomes before it enters its sandbox, in the jail's numbering. Raises
-        SandboxError."""
+        """What a session becomes before it enters its sandbox, in the jail's numbering.
+
+        Raises SandboxError.
+        """
         if not self.per_student:
             return Identity()
         return Identity(uid=self._checked(slot), gid=0 if self.how == "subuid" else slot)
 
     def owner(self, slot: int) -> tuple[int, int] | None:
-        """Host user and group that a workspace's files should belong to; None: leave them as the hub makes
-        them."""
+        """Host user and group that a workspace's files should belong to; None: leave them as the hub makes them."""
         if self.how != "root":
             return None
         slot = self._checked(slot)
@@ -80,8 +81,10 @@ class Identities:
 
 
 def choose(*, root_base: int = ROOT_BASE, count: int = COUNT) -> Identities:
-    """The best that this process can have: see ``Identities.how``. Raises SandboxError for a range that is no
-    range."""
+    """The best that this process can have: see ``Identities.how``.
+
+    Raises SandboxError for a range that is no range.
+    """
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0:
         if not _FIRST_UID <= root_base <= _LAST_UID - count:
@@ -104,8 +107,7 @@ def choose(*, root_base: int = ROOT_BASE, count: int = COUNT) -> Identities:
 
 
 def subordinate(table: str) -> tuple[int, int] | None:
-    """First number and length of our range in /etc/subuid or /etc/subgid (subuid(5)); None if there is
-    none."""
+    """First number and length of our range in /etc/subuid or /etc/subgid (subuid(5)); None if there is none."""
     try:
         names = {str(os.geteuid()), pwd.getpwuid(os.geteuid()).pw_name}
     except KeyError:

@@ -34,15 +34,13 @@ def of_environment(environment: Path) -> tuple[Path, ...]:
 
 
 def outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Without those that are in /usr (always there, but for /usr/local), or within another one, or
-    missing."""
+    """Without those that are in /usr (always there, but for /usr/local), or within another one, or missing."""
     wanted = sorted({path for path in paths if path.is_dir() and not _is_system(path)})
     return tuple(path for path in wanted if not any(other in path.parents for other in wanted))
 
 
 def _executable(python: Path) -> list[Path]:
-    """The installation behind a chain of links: every ``prefix/bin/python`` on the way is a prefix to
-    show."""
+    """The installation behind a chain of links: every ``prefix/bin/python`` on the way is a prefix to show."""
     prefixes = []
     for _ in range(40):  # the kernel's own limit on links
         prefixes.append(python.parent.parent)

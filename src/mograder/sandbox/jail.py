@@ -1,8 +1,8 @@
 """The outer jail: the session engine's world, in which it makes the sandboxes of sessions.
 
 It has no network, no file of the hub's, a read-only runtime, and of the students only their workspaces.
-Sandboxes are
-made inside it because a process can enter only the sandboxes that descend from its own user namespace.
+Sandboxes are made inside it because a process can enter only the sandboxes that descend from its own user
+namespace.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _MAP_TIMEOUT = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class JailPlan:
-    """What is in the jail. Pairs are a path outside and a path inside.
+    """What is in the jail.
+
+    Pairs are a path outside and a path inside.
 
     ``read_only``: the runtime, the environments, the releases. ``writable``: the workspaces' root, a
     directory for sockets, where there are any the cgroups that were made for sessions. Under a range of users
@@ -44,8 +46,7 @@ class JailPlan:
     tmp_bytes: int = 64 * profile.MiB
 
     def environment(self) -> dict[str, str]:
-        """HOME is the sessions' own: what a preloaded package computes from it at import stays true in a
-        session."""
+        """HOME is the sessions' own: what a preloaded package computes from it at import stays true in a session."""
         return {"HOME": profile.HOME, "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"} | dict(self.env)
 
 
@@ -65,8 +66,8 @@ class Jail(Running):
     ) -> Jail:
         """Start ``command`` in the jail: a program that is visible there, by its path inside.
 
-        ``output`` is where it prints, ``descriptors`` keep their numbers (its control socket), ``cgroup_fds`` are
-        what ``Tree.engine`` gave. Raises SandboxError with bubblewrap's own words, or newuidmap's.
+        ``output`` is where it prints, ``descriptors`` keep their numbers (its control socket), ``cgroup_fds``
+        are what ``Tree.engine`` gave. Raises SandboxError with bubblewrap's own words, or newuidmap's.
         """
         program = _Program(command, output, descriptors, cgroup_fds, timeout)
         bring = _with_a_range if plan.identities.per_student else _with_one_user

@@ -28,8 +28,10 @@ _OOM_SCORE = b"500"  # the kernel's last resort takes a session before it takes 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """The host identity of a session: which user its processes are for the rest of the machine. None:
-    ours."""
+    """The host identity of a session: which user its processes are for the rest of the machine.
+
+    None: ours.
+    """
 
     uid: int | None = None
     gid: int | None = None
@@ -46,8 +48,9 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Confinement:
-    """What a joined process keeps. ``program`` is the seccomp filter; ``keep`` are descriptors that stay
-    open.
+    """What a joined process keeps.
+
+    ``program`` is the seccomp filter; ``keep`` are descriptors that stay open.
 
     ``output`` is a descriptor for standard output and error (None: /dev/null): a pipe, never a file.
     """
@@ -70,13 +73,11 @@ def fork_into(
     identity: Identity = Identity(),
     cgroup_fds: Sequence[int] = (),
 ) -> int:
-    """Fork a child that enters the sandbox behind ``pidfd``, confines itself and ends with ``main()``'s exit
-    code.
+    """Fork a child that enters the sandbox behind ``pidfd``, confines itself and ends with ``main()``'s exit code.
 
     Returns the child's pid when it *is* confined. The caller must be a child subreaper
     (``become_subreaper``), have one thread, and reap the child at once when it ends: the sandbox can not go
-    while its zombie stays. Raises SandboxError
-    with the reason when the child could not enter.
+    while its zombie stays. Raises SandboxError with the reason when the child could not enter.
     """
     _flush()  # what is in the buffers now would be written by both of us
     reader, writer = os.pipe()
@@ -108,7 +109,9 @@ def enter(pidfd: int) -> None:
 
 
 def confine(confinement: Confinement) -> None:
-    """Give up, in the process that will run student code, all that a fork inherits. Nothing undoes it.
+    """Give up, in the process that will run student code, all that a fork inherits.
+
+    Nothing undoes it.
 
     Raises OSError when a step fails: the process must not go on then.
     """
@@ -244,8 +247,7 @@ def _replace_descriptors(confinement: Confinement) -> None:
 
 
 def _reset_signals() -> None:
-    """As a fresh Python has them: ignoring SIGXFSZ turns a write past the file limit into an error, not a
-    death."""
+    """As a fresh Python has them: ignoring SIGXFSZ turns a write past the file limit into an error, not a death."""
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signal.getsignal(number) not in (signal.SIG_DFL, None):
@@ -269,8 +271,10 @@ def _drop_capabilities() -> None:
 
 
 def _renew_randomness() -> None:
-    """What a preloaded module drew before the fork would be the same in every session. ``random`` renews
-    itself."""
+    """What a preloaded module drew before the fork would be the same in every session.
+
+    ``random`` renews itself.
+    """
     modules = sys.modules
     if "numpy.random" in modules:
         modules["numpy.random"].seed()
@@ -311,8 +315,7 @@ def _write(path: str, content: bytes) -> None:
 
 
 def _report(reader: int) -> tuple[int, str]:
-    """What the children said before their end of the pipe closed: a pid (0: none) and a reason for
-    failure."""
+    """What the children said before their end of the pipe closed: a pid (0: none) and a reason for failure."""
     with os.fdopen(reader, "r", encoding="utf-8") as lines:
         said = [line.rstrip("\n").partition(" ") for line in lines]
     pids = [int(rest) for word, _, rest in said if word == "pid"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_SECCOMP = 4, 15, 22
+PR_SET_DUMPABLE, PR_SET_SECCOMP = 4, 22
 PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_SECUREBITS = 23, 24, 28
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 36, 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -16,8 +16,8 @@ EVERY_NAMESPACE = (
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
 )
 
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND = 0x1, 0x2, 0x4, 0x20, 0x1000
-MS_REC, MS_PRIVATE, MS_SLAVE = 0x4000, 0x40000, 0x80000
+MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND = 0x2, 0x4, 0x20, 0x1000
+MS_REC, MS_SLAVE = 0x4000, 0x80000
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h: two 32-bit words per set
@@ -32,8 +32,10 @@ def prctl(option: int, first: int = 0, second: int = 0) -> int:
 
 
 def setns(descriptor: int, kinds: int) -> None:
-    """setns(2) with a pidfd or a namespace file; ``os.setns`` exists only since Python 3.12. Raises
-    OSError."""
+    """setns(2) with a pidfd or a namespace file; ``os.setns`` exists only since Python 3.12.
+
+    Raises OSError.
+    """
     check(_LIBC.setns(ctypes.c_int(descriptor), ctypes.c_int(kinds)), "setns")
 
 
@@ -54,14 +56,6 @@ def drop_every_capability() -> None:
     """Empty the permitted, effective and inheritable sets of this thread. Raises OSError."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     check(_LIBC.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())), "capset")
-
-
-def close_from(lowest: int) -> None:
-    """close_range(2): close every descriptor from ``lowest`` on, without reading /proc."""
-    check(
-        _LIBC.syscall(ctypes.c_long(436), ctypes.c_uint(lowest), ctypes.c_uint(0xFFFFFFFF), ctypes.c_uint(0)),
-        "close_range",
-    )
 
 
 def load_filter(program: bytes) -> None:

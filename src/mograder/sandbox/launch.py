@@ -17,8 +17,10 @@ from mograder.sandbox import kernel
 
 
 def main() -> NoReturn:
-    """Read the plan from the socket, do it, and execute the command. An error ends the process with its
-    words."""
+    """Read the plan from the socket, do it, and execute the command.
+
+    An error ends the process with its words.
+    """
     channel = socket.socket(fileno=int(sys.argv[1]))
     plan = json.loads(channel.recv(1 << 20))
     if plan["sources"]:
@@ -40,8 +42,7 @@ def main() -> NoReturn:
 
 
 def stage(sources: list[str], place: str) -> None:
-    """Make the sources reachable below ``place`` for a user who may not pass their parents (a home of mode
-    0700).
+    """Make the sources reachable below ``place`` for a user who may not pass their parents (a home of mode 0700).
 
     Only root can, and only before it becomes somebody else. The mounts live in a namespace of our own.
     """

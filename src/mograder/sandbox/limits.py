@@ -17,7 +17,9 @@ NORMAL_WEIGHT = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one session may use. Sizes are bytes; processes count threads, as the kernel does.
+    """What one session may use.
+
+    Sizes are bytes; processes count threads, as the kernel does.
 
     ``cpu_weight`` is relative to other sessions (1 to 10000, 100 is normal); ``cpu_cores`` is a ceiling in
     cores (None: none). ``disk_bytes`` and ``inodes`` bound the workspace, ``file_bytes`` one file,
@@ -35,15 +37,16 @@ class Limits:
     log_bytes: int = MiB
 
     def nice(self) -> int:
-        """The weight as a niceness, for hosts where nothing better is in force: 10 % per step, never above
-        normal."""
+        """The weight as a niceness, for hosts where nothing better is in force: 10 % per step, never above normal."""
         steps, weight = 0, float(NORMAL_WEIGHT)
         while weight > self.cpu_weight * 1.1 and steps < 19:
             weight, steps = weight / 1.25, steps + 1
         return steps
 
     def rlimits(self, *, memory_counted: bool) -> Rlimits:
-        """Per-process limits for a session. ``memory_counted``: a cgroup counts its memory as a whole.
+        """Per-process limits for a session.
+
+        ``memory_counted``: a cgroup counts its memory as a whole.
 
         The bound on data is twice the memory: it counts what a process reserved, not what it touched, and a
         forked session starts with its parent's reservations.

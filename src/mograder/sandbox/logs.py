@@ -11,16 +11,19 @@ _TAIL = 8192
 
 
 class CappedLog:
-    """A pipe whose other end a session writes to. A file would do without us, but a session could reopen it.
+    """A pipe whose other end a session writes to.
+
+    A file would do without us, but a session could reopen it.
 
     The owner of the log calls ``drain`` when ``reader`` is readable. Past ``limit`` bytes a line says so, and
     the rest only moves the tail, which explains a failure better than the beginning does.
     """
 
     def __init__(self, path: Path | int, limit: int) -> None:
-        """``path`` may be an open descriptor, which stays the caller's: a jailed engine can not reach the
-        hub's
-        files. ``limit`` is in bytes."""
+        """Keep at most ``limit`` bytes at ``path``, or behind it when it is an open descriptor.
+
+        A descriptor stays the caller's: a jailed engine can not reach the hub's files by their names.
+        """
         self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -1,5 +1,4 @@
-"""Can this host confine sessions, and how well? Tries each thing, and says what to do about what is
-missing."""
+"""Can this host confine sessions, and how well? Tries each thing, and says what to do about what is missing."""
 
 from __future__ import annotations
 

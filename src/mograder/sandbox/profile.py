@@ -1,5 +1,7 @@
-"""What a session sees and may write: one profile, as bubblewrap arguments. Every rule is here for a trap we
-met."""
+"""What a session sees and may write: one profile, as bubblewrap arguments.
+
+Every rule is here for a trap we met.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ MiB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """A session's world. Sizes are bytes; ``inodes`` bounds the files in each of the three scratch places.
+    """A session's world.
+
+    Sizes are bytes; ``inodes`` bounds the files in each of the three scratch places.
 
     ``read_only`` pairs a path outside with its path inside: the interpreter, the environment, a release. A
     forked session imports lazily, so these must have the same path on both sides. ``seccomp`` is a filter of
@@ -189,8 +193,10 @@ def _scratch(made: Arguments, profile: Profile) -> None:
 
 
 def seal(made: Arguments) -> None:
-    """Last of the mounts: the root itself and the covers over /usr become read-only. Mount points are made by
-    then."""
+    """Last of the mounts: the root itself and the covers over /usr become read-only.
+
+    Mount points are made by then.
+    """
     for name in _LOCAL:
         if Path(name).is_dir():
             made.add("--remount-ro", name)

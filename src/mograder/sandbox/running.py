@@ -24,7 +24,9 @@ GATE = ("/bin/sh", "-c", 'echo k >&0; read _ || exit 1; exec "$@" </dev/null 2>&
 
 
 class Running:
-    """A sandbox by its process one. ``pidfd`` is readable when the sandbox is gone with every process in it.
+    """A sandbox by its process one.
+
+    ``pidfd`` is readable when the sandbox is gone with every process in it.
 
     ``ended`` is a descriptor that is readable when the sandbox's own program has ended. What that program
     left behind goes on until ``stop``: bubblewrap's process one waits for the last of its children.
@@ -38,8 +40,9 @@ class Running:
 
     @classmethod
     def adopt(cls, init_pid: int, started: int) -> Self:
-        """Take over a sandbox that another process started. ``started`` is its ``started()``: pids are used
-        again.
+        """Take over a sandbox that another process started.
+
+        ``started`` is its ``started()``: pids are used again.
 
         Raises SandboxError when that sandbox is gone.
         """
@@ -55,8 +58,7 @@ class Running:
         return found
 
     def started(self) -> int:
-        """When process one started, in clock ticks since boot (proc(5), field 22 of stat). 0 when it is
-        gone."""
+        """When process one started, in clock ticks since boot (proc(5), field 22 of stat). 0 when it is gone."""
         try:
             return int(Path(f"/proc/{self.init_pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
         except (FileNotFoundError, ProcessLookupError):
@@ -67,8 +69,7 @@ class Running:
         return self.pidfd >= 0 and not _readable(self.pidfd, 0)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait up to ``timeout`` seconds (None: for ever) for the sandbox's own program to end; True if it
-        has."""
+        """Wait up to ``timeout`` seconds (None: for ever) for the sandbox's own program to end; True if it has."""
         return self.ended < 0 or _readable(self.ended, timeout)
 
     def exit_status(self) -> int | None:
@@ -76,8 +77,7 @@ class Running:
         return None if self._monitor is None else self._monitor.poll()
 
     def stop(self, timeout: float = 1.0) -> bool:
-        """End every process in the sandbox, whatever it ignores; True when they are gone within ``timeout``
-        seconds.
+        """End every process in the sandbox, whatever it ignores; True when they are gone within ``timeout`` seconds.
 
         Killing process one of a pid namespace kills all of it. A session that was forked into the sandbox has
         to be reaped by the process that forked it before the kernel lets the namespace go. May be called
@@ -92,7 +92,8 @@ class Running:
         if self._monitor is not None:
             self._monitor.wait()
         with contextlib.suppress(ChildProcessError):
-            # Process one is ours to reap if its monitor went first, as it does when the program ends before the rest.
+            # Process one is ours to reap if its monitor went first, as it does when the program ends before
+            # the rest.
             os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         self.close()
         return True

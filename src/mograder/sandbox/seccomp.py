@@ -40,8 +40,7 @@ def build(*, deny_memfd: bool = False, deny_sysv: bool = False, machine: str | N
 
     ``deny_memfd`` and ``deny_sysv`` refuse memory that only a memory cgroup counts: set them where none is in
     force. ``machine`` is an architecture as ``platform.machine()`` names it (default: this one's). Raises
-    KeyError
-    for an architecture that we have no numbers of.
+    KeyError for an architecture that we have no numbers of.
     """
     machine = machine or platform.machine()
     numbers = NUMBERS[machine]
@@ -82,7 +81,9 @@ def _clone(block: Program) -> None:
 
 
 def _socket(block: Program) -> None:
-    """Unix and internet sockets, and netlink's routing family that name resolution reads. Never raw.
+    """Unix and internet sockets, and netlink's routing family that name resolution reads.
+
+    Never raw.
 
     Not all families are confined by a network namespace: vsock reaches the hypervisor from inside of one.
     """
@@ -141,8 +142,7 @@ def _prctl(block: Program) -> None:
 
 
 def _no_set_id(mode: int) -> Rule:
-    """Refuse set-user-id and set-group-id bits in an argument: somebody on the host could run what a student
-    left."""
+    """Refuse set-user-id and set-group-id bits: somebody on the host could run what a student left."""
 
     def rule(block: Program) -> None:
         block.load(argument(mode))
@@ -153,8 +153,7 @@ def _no_set_id(mode: int) -> Rule:
 
 
 def _no_set_id_when_creating(flags: int, mode: int) -> Rule:
-    """The same for open: without O_CREAT the mode is whatever the register held, and must not be looked
-    at."""
+    """The same for open: without O_CREAT the mode is whatever the register held, and must not be looked at."""
 
     def rule(block: Program) -> None:
         block.load(argument(flags))

@@ -30,8 +30,7 @@ _TIMEOUT = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """``joined`` and ``fresh`` hold a reason why that way of starting a session does not work (empty: it
-    works).
+    """``joined`` and ``fresh`` hold a reason why that way of starting a session does not work (empty: it works).
 
     ``escapes`` are the tries that got out, ``start_ms`` the time from nothing to a session that runs.
     """
@@ -43,8 +42,10 @@ class Result:
 
 
 def run(workspaces: Path, identities: Identities) -> Result:
-    """Do it below ``workspaces``, in a directory that is removed again. Raises SandboxError when not even a
-    jail works."""
+    """Do it below ``workspaces``, in a directory that is removed again.
+
+    Raises SandboxError when not even a jail works.
+    """
     with ExitStack() as stack:
         place = Path(tempfile.mkdtemp(prefix=".selftest-", dir=workspaces))
         stack.callback(shutil.rmtree, place, ignore_errors=True)
@@ -129,13 +130,11 @@ def _result(text: str) -> Result:
     )
 
 
-# ------------------------------------------------------------------------------ from here on: in the jail, as
-# its engine
+# --------------------------------------------------------------------- from here on: in the jail, as its engine
 
 
 def main() -> None:
-    """The engine's side: one session by a fork that joins, one by a fresh Python; a line of JSON about
-    them."""
+    """The engine's side: one session by a fork that joins, one by a fresh Python; a line of JSON about them."""
     order = json.loads(sys.argv[1])
     join.become_subreaper()
     answer: dict[str, Any] = {"joined": "", "fresh": "", "escapes": [], "start_ms": 0.0}

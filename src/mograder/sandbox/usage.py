@@ -53,8 +53,9 @@ def scratch_bytes(init_pid: int, places: Iterable[str]) -> int:
 
 
 def tree(root: Path, *, max_bytes: int, max_inodes: int) -> int:
-    """Bytes on disk of everything below ``root``. Follows no link, leaves no file system, stops at the first
-    excess.
+    """Bytes on disk of everything below ``root``.
+
+    Follows no link, leaves no file system, stops at the first excess.
 
     Raises TooMuch: over a bound, or nested deeper than MAX_DEPTH (which would hide the rest);
     FileNotFoundError or NotADirectoryError when there is no such directory.
@@ -66,8 +67,7 @@ def tree(root: Path, *, max_bytes: int, max_inodes: int) -> int:
 
 
 def deleted_bytes(pids: Iterable[int], workspace: Path) -> int:
-    """Bytes of files on the workspace's file system that have no name any more, but are held open or
-    mapped."""
+    """Bytes of files on the workspace's file system that have no name any more, but are held open or mapped."""
     device = os.stat(workspace).st_dev  # noqa: PTH116
     sizes: dict[int, int] = {}
     for pid in pids:
@@ -120,8 +120,10 @@ class _Measure:
 
 
 def _open_directory(parent: int, name: str) -> int | None:
-    """A directory inside another; None when it is none any more. One that its owner closed is opened to be
-    measured."""
+    """A directory inside another; None when it is none any more.
+
+    One that its owner closed is opened to be measured.
+    """
     try:
         return os.open(name, _DIRECTORY, dir_fd=parent)
     except PermissionError:

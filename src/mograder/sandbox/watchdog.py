@@ -17,10 +17,12 @@ from mograder.sandbox.profile import SCRATCH
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """A session under watch. ``memory_counted``: a control group bounds its memory and processes already.
+    """A session under watch.
 
-    ``group`` is that control group, if the watchdog shall say when the kernel had to kill for memory in it: version 1
-    kills single processes, and a session that lost one is left in a state that nobody can explain.
+    ``memory_counted``: a control group bounds its memory and processes already.
+
+    ``group`` is that control group, if the watchdog shall say when the kernel had to kill for memory in it:
+    version 1 kills single processes, and a session that lost one is left in a state that nobody can explain.
     """
 
     name: str
@@ -41,7 +43,9 @@ class Excess:
 
 
 class Watchdog:
-    """Looks at all sessions at once. It finds; ending a session is for who started it.
+    """Looks at all sessions at once.
+
+    It finds; ending a session is for who started it.
 
     Between two looks a session can take more than its limit. That is why this is the last of the means: it
     protects from accidents, and from an attacker only slowly.
@@ -58,8 +62,7 @@ class Watchdog:
         self._watched.pop(name, None)
 
     def look(self) -> list[Excess]:
-        """Who is over a limit now: memory and processes of all, and the disk of the session whose turn it
-        is."""
+        """Who is over a limit now: memory and processes of all, and the disk of the session whose turn it is."""
         members = _members(watched.init_pid for watched in self._watched.values())
         found = [
             self._memory(watched, members.get(watched.init_pid, [])) for watched in self._watched.values()
