@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bench import sessions
+from bench import browser, sessions
 
 
 def main() -> None:
     """Print the tables and write the JSON."""
-    sheet = sessions.main()
-    print(f"written to {sheet.write('sessions')}")
+    for name, bench in (("sessions", sessions.main), ("browser", browser.main)):
+        print(f"written to {bench().write(name)}")
 
 
 main()

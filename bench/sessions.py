@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -13,9 +14,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.report import Measure, Sheet
 from tests.support.hub import RunningHub, running
 from tests.support.marimo_client import MarimoClient
+
+from bench.report import Measure, Sheet
 
 ITEM = "A1-Heat-Equation"
 
@@ -25,10 +27,10 @@ def main(rounds: int = 7, crowd: int = 20) -> Sheet:
     sheet = Sheet("Sessions: mograder hub beside plain marimo")
     with tempfile.TemporaryDirectory(prefix="mograder-bench-", dir="/var/tmp") as name:
         root = Path(name)
-        course = _demo(root / "course")
+        course = demo_course(root / "course")
         with running(course) as hub:
             _until_warm(hub)
-            python = _python(course)
+            python = interpreter(course)
             sheet.head()
             sheet.add(_click(hub, python, root, rounds))
             sheet.add(_crowd(hub, python, root, crowd))
@@ -38,13 +40,13 @@ def main(rounds: int = 7, crowd: int = 20) -> Sheet:
     return sheet
 
 
-def _demo(course: Path) -> Path:
+def demo_course(course: Path) -> Path:
     command = [sys.executable, "-m", "mograder", "demo", str(course), "--prepare-only"]
     subprocess.run(command, check=True, capture_output=True)
     return course
 
 
-def _python(course: Path) -> Path:
+def interpreter(course: Path) -> Path:
     return next((course / ".mograder" / "environments").glob("*/bin/python"))
 
 
@@ -71,27 +73,36 @@ def _stop(hub: RunningHub, user: str) -> None:
 
 
 @contextlib.contextmanager
-def _plain(
-    python: Path, release: Path, root: Path, name: str
-) -> Iterator[tuple[float, subprocess.Popen[bytes]]]:
-    """``marimo edit`` of the same file with the same interpreter: seconds from its start to all cells run."""
+def plain_server(python: Path, release: Path, root: Path, name: str) -> Iterator[tuple[int, float]]:
+    """``marimo edit`` of a copy of the same file with the same interpreter: its port, and when it was started."""
     place = root / "plain" / name
     shutil.copytree(release, place, ignore=shutil.ignore_patterns(".*", "*.zip", "files.json"))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [str(python), "-m", "marimo", "-q", "edit", "--headless", "--no-token", "--skip-update-check"]
     command += ["--no-sandbox", "--port", str(port), f"{ITEM}.py"]
+    # As on the hub, the cells run when the notebook opens.
+    environment = {**os.environ, "_MARIMO_CONFIG_OVERLOAD_RUNTIME_AUTO_INSTANTIATE": "true"}
     begun = time.perf_counter()
-    process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         _listening(port)
-        tab = MarimoClient(url=f"http://127.0.0.1:{port}/").start(timeout=180)
-        yield time.perf_counter() - begun, process
-        assert tab.socket is not None
-        tab.socket.close()
+        yield port, begun
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextlib.contextmanager
+def _plain(python: Path, release: Path, root: Path, name: str) -> Iterator[float]:
+    """Seconds from the start of ``marimo edit`` to all cells run; it stays up for the ``with`` block."""
+    with plain_server(python, release, root, name) as (port, begun):
+        tab = MarimoClient(url=f"http://127.0.0.1:{port}/").start(timeout=180)
+        yield time.perf_counter() - begun
+        assert tab.socket is not None
+        tab.socket.close()
 
 
 def _listening(port: int) -> None:
@@ -109,7 +120,7 @@ def _click(hub: RunningHub, python: Path, root: Path, rounds: int) -> Measure:
         ours.append(seconds)
         _stop(hub, f"click{number}")
         if number < 5:
-            with _plain(python, release, root, f"click{number}") as (plain, _):
+            with _plain(python, release, root, f"click{number}") as plain:
                 theirs.append(plain)
     return Measure("click on Edit to all cells run", "s", ours, theirs)
 
