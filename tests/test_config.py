@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from mograder.config import FILE_NAME, CourseConfig, load, parse
 from mograder.errors import ConfigError
 
-KEYS = ["hub", "dirs", "moodle", "assignments", "port", "title", "rlimits", "", "a b", 'x"y', "a\nb", "\u2028"]
+KEYS = [
+    "hub",
+    "dirs",
+    "moodle",
+    "assignments",
+    "port",
+    "title",
+    "rlimits",
+    "",
+    "a b",
+    'x"y',
+    "a\nb",
+    "\u2028",
+]
 KEY = st.sampled_from(KEYS) | st.text(max_size=12)
 SCALAR = st.integers() | st.floats() | st.booleans() | st.text(max_size=20)
 
@@ -68,7 +81,13 @@ def test_any_toml_is_a_configuration_or_one_sentence(lines: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a = " + "[" * 5000, "a = " + "9" * 5000, "a = " + "{a=" * 5000, "[" + "a." * 5000 + "b]\n", "x" * 10**6],
+    [
+        "a = " + "[" * 5000,
+        "a = " + "9" * 5000,
+        "a = " + "{a=" * 5000,
+        "[" + "a." * 5000 + "b]\n",
+        "x" * 10**6,
+    ],
     ids=["deep lists", "many digits", "deep tables", "deep keys", "long line"],
 )
 def test_text_made_to_break_the_reader_is_refused_in_a_sentence(text: str) -> None:
@@ -107,7 +126,9 @@ def test_assignments_keep_what_moodle_knows_and_ignore_the_rest() -> None:
 
 def test_a_misspelt_key_names_its_line_and_the_nearest_key() -> None:
     sentence = refusal('[dirs]\nsource = "s"\n\n[hub]\n# note\nsesion_ttl = 5\n')
-    assert sentence.startswith("mograder.toml:6: unknown key `sesion_ttl` in [hub]; did you mean `session_ttl`?")
+    assert sentence.startswith(
+        "mograder.toml:6: unknown key `sesion_ttl` in [hub]; did you mean `session_ttl`?"
+    )
 
 
 def test_a_misspelt_dotted_key_names_its_line() -> None:

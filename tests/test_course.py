@@ -104,7 +104,9 @@ def test_user_names_that_could_do_harm_are_refused(name: str) -> None:
     assert not is_user_name(name)
 
 
-@pytest.mark.parametrize("name", [".env", "a/b", "a\\b", "", "a\nb", "a\x7f", "a\u200bb", "x" * 201, "é" * 101])
+@pytest.mark.parametrize(
+    "name", [".env", "a/b", "a\\b", "", "a\nb", "a\x7f", "a\u200bb", "x" * 201, "é" * 101]
+)
 def test_file_names_that_could_do_harm_are_refused(name: str) -> None:
     with pytest.raises(NameRefused):
         file_name(name)

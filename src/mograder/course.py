@@ -78,6 +78,11 @@ def is_user_name(text: str) -> bool:
     return _accepts(user_name, text)
 
 
+def is_file_name(text: str) -> bool:
+    """Whether `file_name` accepts ``text``."""
+    return _accepts(file_name, text)
+
+
 def shown(text: str, limit: int = 80) -> str:
     """A hostile string made fit for messages and logs: quoted, on one line, printable, cut to ``limit``."""
     clean = "".join(

@@ -132,6 +132,9 @@ class Directory:
             else:
                 self._put_in_place(temporary, name, aside)
             os.fsync(self._descriptor)
+        except FileExistsError:
+            self._remove_quietly(temporary)
+            raise
         except OSError as error:
             self._remove_quietly(temporary)
             raise _storage_error(error, name) from error
@@ -262,9 +265,7 @@ def _read_all(descriptor: int, path: str, max_bytes: int) -> bytes:
     raise TooLarge(f"{shown(path)} grew over {max_bytes / 1e6:.0f} MB while it was read.")
 
 
-def _storage_error(error: OSError, name: str) -> Exception:
-    if isinstance(error, FileExistsError):
-        return error
+def _storage_error(error: OSError, name: str) -> MograderError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Unavailable(
             f"The disk is full, so {shown(name)} was not written; what was there is unchanged.",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mograder.course import file_name, item_name, shown, user_name
-from mograder.errors import NotFound, TooLarge
+from mograder.errors import Conflict, NotFound
 from mograder.hub.files import Directory
 
 MAX_VERSION_BYTES = 128 << 20
@@ -54,7 +54,7 @@ class History:
         """Keep ``data`` before it is replaced. ``reason`` is one lower-case word (reset, upload, download…).
 
         Raises:
-            TooLarge: the history of this copy is full; whatever was to be replaced must stay.
+            Conflict: the history of this copy is full; whatever was to be replaced must stay.
         """
         short = digest(data)[:12]
         versions = self.versions(user, item)
@@ -63,7 +63,7 @@ class History:
         if newest is not None and newest.digest == short and self.read(user, item, newest.id)[1] == data:
             return newest
         if len(versions) >= MAX_VERSIONS or sum(v.size for v in versions) + len(data) > MAX_BYTES:
-            raise TooLarge(
+            raise Conflict(
                 f"The history of {item} is full, so nothing was replaced.",
                 tip="ask your instructor to make room.",
             )

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
+import logging
+import re
 import secrets
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from mograder.course import file_name, item_name, list_items, shown
-from mograder.errors import Conflict, Malformed, NameRefused, NotFound
+from mograder.course import file_name, is_file_name, item_name, list_items, shown
+from mograder.errors import Conflict, Malformed, MograderError, NameRefused, NotFound
 from mograder.hub.files import Directory
+from mograder.hub.renames import exchange
 from mograder.notebook import metadata
+
+log = logging.getLogger("mograder.releases")
 
 INDEX = "files.json"
 LOCK = ".environment.lock"
+_NEW, _OLD = ".new", ".old"
 MAX_FILE_BYTES = 500 << 20
 
 
@@ -31,7 +36,7 @@ class ItemType(StrEnum):
 
 @dataclass(frozen=True)
 class Release:
-    """One published item. ``files`` are the names of its top-level files, sorted."""
+    """One published item. ``files`` are the names of its top-level files that can be served, sorted."""
 
     name: str
     type: ItemType
@@ -64,6 +69,7 @@ class Releases:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._installing = threading.Lock()
 
     def all(self) -> list[Release]:
         """Every published item that has its notebook, sorted by name."""
@@ -90,21 +96,41 @@ class Releases:
             NameRefused: a file name that can not be served. Malformed: there is no ``<name>.py``.
             Conflict: another item has this name but for upper and lower case.
         """
-        self._refuse_clash(item_name(name))
+        item_name(name)
         if f"{name}.py" not in files:
             raise Malformed(f"{name} has no notebook: {name}.py is not among its files.")
         for file in files:
             file_name(file)
         if INDEX in files:
             raise NameRefused(f"{INDEX} is written by the hub and can not be published.")
-        building = self._root / f".{name}.{secrets.token_hex(4)}.new"
-        self._root.mkdir(parents=True, exist_ok=True)
+        with self._installing:
+            self._refuse_clash(name)
+            self._tidy(name)
+            self._put(name, files, type_, lock)
+        return self.get(name)
+
+    def _put(self, name: str, files: Mapping[str, bytes], type_: ItemType, lock: str | None) -> None:
+        building = self._root / f".{name}.{secrets.token_hex(4)}{_NEW}"
         try:
             _build(building, files, type_, lock)
             _exchange(building, self._root / name)
         finally:
             shutil.rmtree(building, ignore_errors=True)
-        return self.get(name)
+
+    def _tidy(self, name: str) -> None:
+        """Finish what was interrupted when ``name`` was published before: bring it back, drop what is half made."""
+        for left in self._left(name, _OLD):
+            if (self._root / name).exists():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.rename(self._root / name)
+        for left in self._left(name, _NEW):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _left(self, name: str, ending: str) -> list[Path]:
+        pattern = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{8}}{re.escape(ending)}")
+        found = self._root.iterdir() if self._root.is_dir() else ()
+        return [path for path in found if pattern.fullmatch(path.name)]
 
     def _refuse_clash(self, name: str) -> None:
         for other in list_items(self._root):
@@ -122,12 +148,16 @@ def _load(directory: Path, name: str) -> Release | None:
             files = tuple(
                 entry
                 for entry in opened.names()
-                if not entry.startswith(".") and entry != INDEX and opened.kind(entry) == "file"
+                if is_file_name(entry) and entry != INDEX and opened.kind(entry) == "file"
             )
             if f"{name}.py" not in files:
                 return None
             return Release(name, _type(opened, name), files, directory)
     except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        # One item that somebody closed by hand must not take the others from everybody's page.
+        log.warning("%s is published but can not be read (%s)", name, error.strerror)
         return None
 
 
@@ -136,12 +166,12 @@ def _type(directory: Directory, name: str) -> ItemType:
     try:
         index = json.loads(directory.read(INDEX, 1 << 20))
         return ItemType(index["type"])
-    except (NotFound, ValueError, KeyError, TypeError):
+    except (MograderError, ValueError, KeyError, TypeError, RecursionError):
         pass  # an index that is missing or damaged is not the truth; the notebook is
     try:
         text = directory.read(f"{name}.py", MAX_FILE_BYTES).decode("utf-8", "replace")
         return ItemType(str(metadata.read(text).get("mograder-type", "assignment")))
-    except (Malformed, ValueError):
+    except (MograderError, ValueError):
         return ItemType.ASSIGNMENT
 
 
@@ -162,15 +192,14 @@ def _build(directory: Path, files: Mapping[str, bytes], type_: ItemType, lock: s
 
 
 def _exchange(new: Path, final: Path) -> None:
-    """Put ``new`` in place of ``final`` in one step (renameat2 with RENAME_EXCHANGE), so that none is missing."""
+    """Put ``new`` in place of ``final``: in one step where the file system can, so that none is ever missing.
+
+    Elsewhere in two; what a crash leaves between them is mended by the next publish.
+    """
     if not final.exists():
         new.rename(final)
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
-    at_cwd, exchange = -100, 2
-    if libc.renameat2(at_cwd, os.fsencode(new), at_cwd, os.fsencode(final), exchange) == 0:
-        return
-    aside = final.with_name(f".{final.name}.{secrets.token_hex(4)}.old")
-    final.rename(aside)
-    new.rename(final)
-    shutil.rmtree(aside, ignore_errors=True)
+    elif not exchange(new, final):
+        aside = final.with_name(f".{final.name}.{secrets.token_hex(4)}{_OLD}")
+        final.rename(aside)
+        new.rename(final)
+        shutil.rmtree(aside, ignore_errors=True)
