@@ -137,6 +137,12 @@ def test_a_bomb_harms_its_own_session_only(
     assert outcome.verdict.get("left", []) == []
 
 
+def test_the_engine_is_in_a_group_of_the_tree_and_the_tree_goes_with_it(world: World) -> None:
+    outcome = grouped(world, "descriptors")
+    assert outcome.host["engine_groups"], "the jail did not enter the tree"
+    assert not outcome.host["left"]
+
+
 def test_the_disk_does_not_fill_far_past_the_limit_before_the_watchdog_sees_it(world: World) -> None:
     outcome = grouped(world, "disk")
     workspace = Path(outcome.host["workspace"])

@@ -73,32 +73,50 @@ def test_a_group_with_a_process_in_it_is_not_removed(tree: Tree, monkeypatch: py
     assert group.remove()
 
 
-@pytest.mark.real
-def test_trees_that_were_left_are_swept_and_those_in_use_are_not(tree: Tree) -> None:
-    left, used = cgroups.find(), cgroups.find()
-    assert left
-    assert used
-    left.session("session", Limits())
-    process = sleeper(Cgroup(used.version, used.base))
-    old = time.time() - 3600
-    for base in (*left.base.values(), *used.base.values()):
-        os.utime(base, (old, old))
-    again = cgroups.find()
-    assert again
-    assert not any(base.exists() for base in left.base.values())
-    assert all(base.exists() for base in used.base.values())
-    process.kill()
-    process.wait()
-    assert used.remove()
-    assert again.remove()
+def entered(tree: Tree) -> subprocess.Popen[bytes]:
+    """A process that stands for the tree's engine."""
+    entrances = [cgroups.engine_group(base) for base in set(tree.base.values())]
 
+    def enter() -> None:
+        for descriptor in entrances:
+            assert descriptor is not None
+            os.write(descriptor, b"0")
 
-@pytest.mark.real
-def test_an_engine_has_a_group_of_its_own_in_the_tree(tree: Tree) -> None:
-    entrances = tree.engine()
-    assert all((base / "engine").is_dir() for base in tree.base.values())
+    process = subprocess.Popen(["sleep", "100"], preexec_fn=enter)
     for descriptor in entrances:
+        assert descriptor is not None
         os.close(descriptor)
+    return process
+
+
+def new_tree() -> Tree:
+    found = cgroups.find()
+    assert found is not None
+    return found
+
+
+@pytest.mark.real
+def test_trees_whose_engine_is_gone_are_swept_and_no_others(tree: Tree) -> None:
+    left, used, waiting = new_tree(), new_tree(), new_tree()
+    left.session("session", Limits())
+    gone, engine = entered(left), entered(used)
+    gone.kill()
+    gone.wait()
+    old = time.time() - 3600
+    for made in (left, used, waiting):
+        for base in made.base.values():
+            os.utime(base, (old, old))
+    again = new_tree()
+    assert not any(base.exists() for base in left.base.values())
+    assert all(base.exists() for made in (used, waiting) for base in made.base.values())
+    engine.kill()
+    engine.wait()
+    assert all(made.remove() for made in (used, waiting, again))
+
+
+def test_what_is_no_tree_has_no_group_for_an_engine(tmp_path: Path) -> None:
+    assert cgroups.engine_group(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.real

@@ -23,7 +23,7 @@ _PERIOD = 100_000  # microseconds; the kernel's own default
 _PREFIX = "mograder-"
 _ENGINE = "engine"
 _REMOVAL_TIMEOUT = 2.0  # seconds
-_YOUNG = 60.0
+_YOUNG = 10.0  # seconds: an engine may be just about to enter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,17 +132,6 @@ class Tree:
             raise SandboxError(f"No control group could be made for {name}: {error}.") from error
         return made
 
-    def engine(self) -> list[int]:
-        """Descriptors through which a session engine enters a group of its own in this tree, without limits.
-
-        From there it may send its children to sessions' groups, which version 2 judges by the tree that holds
-        both; and a tree with a process in it is nobody's leftover. Raises OSError.
-        """
-        directories = {controller: base / _ENGINE for controller, base in self.base.items()}
-        for directory in set(directories.values()):
-            directory.mkdir(exist_ok=True)
-        return Cgroup(self.version, directories).open_procs()
-
     def moved(self, inside: str) -> Tree:
         """The same tree as a jail sees it that has it mounted at ``inside``."""
         return Tree(
@@ -171,6 +160,18 @@ class Tree:
 
     def _insides(self, inside: str) -> list[str]:
         return [inside if self.version == 2 else f"{inside}/{controller}" for controller in self.base]
+
+
+def engine_group(path: Path) -> int | None:
+    """A descriptor through which a session engine enters a group of its own in a tree; None: ``path`` is no tree.
+
+    From there it may send its children to sessions' groups, which version 2 judges by the tree that holds both; and a
+    tree that an engine has entered and left is known to be nobody's any more. Raises OSError.
+    """
+    if not (path / "cgroup.procs").exists():
+        return None
+    (path / _ENGINE).mkdir(exist_ok=True)
+    return os.open(path / _ENGINE / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
 
 
 def find(mount: Path = MOUNT) -> Tree | None:
@@ -302,15 +303,10 @@ def _field(path: Path, name: str) -> int:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove the empty trees in a group.
-
-    The kernel refuses to remove one with a process in it.
-
-    A young one may be a tree whose engine is just about to enter it.
-    """
+    """Remove the trees in a group whose engine is gone: the kernel refuses to remove one with a process in it."""
     for tree in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):
-            if time.time() - tree.stat().st_mtime > _YOUNG:
+            if (tree / _ENGINE).is_dir() and time.time() - tree.stat().st_mtime > _YOUNG:
                 _remove_all(tree, 0.0)
 
 

@@ -13,11 +13,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mograder.errors import SandboxError
-from mograder.sandbox import profile
+from mograder.sandbox import cgroups, profile
 from mograder.sandbox.bubblewrap import Arguments
 from mograder.sandbox.identities import Identities
 from mograder.sandbox.running import GATE, Running, bring_up
@@ -61,17 +62,21 @@ class Jail(Running):
         *,
         output: int = subprocess.DEVNULL,
         descriptors: Sequence[int] = (),
-        cgroup_fds: Sequence[int] = (),
         timeout: float = 10.0,
     ) -> Jail:
         """Start ``command`` in the jail: a program that is visible there, by its path inside.
 
-        ``output`` is where it prints, ``descriptors`` keep their numbers (its control socket), ``cgroup_fds``
-        are what ``Tree.engine`` gave. Raises SandboxError with bubblewrap's own words, or newuidmap's.
+        ``output`` is where it prints, ``descriptors`` keep their numbers (its control socket). Where the plan shows a
+        tree of control groups, the engine has one of its own in it. Raises SandboxError with bubblewrap's own words, or
+        newuidmap's.
         """
-        program = _Program(command, output, descriptors, cgroup_fds, timeout)
-        bring = _with_a_range if plan.identities.per_student else _with_one_user
-        init_pid, monitor, channel = bring(plan, program)
+        with ExitStack() as opened:
+            groups = [group for path, _ in plan.writable if (group := cgroups.engine_group(path)) is not None]
+            for group in groups:
+                opened.callback(os.close, group)
+            program = _Program(command, output, descriptors, groups, timeout)
+            bring = _with_a_range if plan.identities.per_student else _with_one_user
+            init_pid, monitor, channel = bring(plan, program)
         with channel:
             channel.send(b"\n")
         return cls(init_pid, monitor)
