@@ -143,7 +143,7 @@ def _(grader, np, step):
         yield np.array_equal(_spike, [0, 0, 8, 0, 0]), "it leaves the array it was given as it was"
         yield (
             np.allclose(_after, [0, 2, 4, 2, 0]),
-            f"with $r = 1/4$, a spike `[0 0 8 0 0]` becomes `[0 2 4 2 0]` (yours: `{np.asarray(_after)}`)",
+            f"with r = 1/4, a spike `[0 0 8 0 0]` becomes `[0 2 4 2 0]` (yours: `{np.asarray(_after)}`)",
             2,
         )
         _ends = step(np.array([100.0, 20.0, 20.0, 20.0]), 0.5)
@@ -238,7 +238,7 @@ def _(grader, largest_dt, np):
     def _tests():
         if largest_dt(0.01, 1e-4) is None:
             return
-        yield np.isclose(largest_dt(0.01, 1e-4), 0.5), "nodes 1 cm apart and $\\alpha = 10^{-4}$ m²/s: half a second", 2
+        yield np.isclose(largest_dt(0.01, 1e-4), 0.5), "nodes 1 cm apart and α = 1e-4 m²/s: half a second", 2
         yield (
             np.isclose(largest_dt(0.02, 1e-4), 4 * largest_dt(0.01, 1e-4)),
             "nodes twice as far apart allow steps four times as long",
