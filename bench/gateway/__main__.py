@@ -82,7 +82,8 @@ class Bench:
             used, result = self._run(candidate, "get", PATH + name, "1", self._for())
             found[f"{name}_mb_s"] = result["bytes"] / result["seconds"] / 1e6
             found[f"{name}_cpu_ms"] = used / max(1, result["count"]) * 1e3
-        _, result = self._run(candidate, "put", PATH + "api/kernel/up", "50000000", self._for())
+        used, result = self._run(candidate, "put", PATH + "api/kernel/up", "50000000", self._for())
+        found["put_cpu_ms"] = used / max(1, result["count"]) * 1e3
         found["put_mb_s"] = result["bytes"] / result["seconds"] / 1e6
         found["put_failed"] = result["failed"]
 

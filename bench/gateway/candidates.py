@@ -133,7 +133,7 @@ def _nginx(stack: ExitStack, directory: Path, socket_path: str) -> Running | Non
     program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         return None
-    command = (sys.executable, "-m", "bench.gateway.hub", "protocol", socket_path)
+    command = (sys.executable, "-m", "bench.gateway.hub", "authz", socket_path)
     pid, hub = stack.enter_context(process(*command, core=PROXY_CORE))
     port = free_port()
     configuration = directory / "nginx.conf"

@@ -1,7 +1,7 @@
 """The process that is measured: ``python -m bench.gateway.hub VARIANT SESSION_SOCKET`` prints its port.
 
 VARIANT: "protocol" and "asgi" are the product's gateway in its two forms, "httpx" is the usual proxy of an
-application, and every one of them answers ``/authz`` for nginx.
+application, "authz" answers nginx's ``auth_request`` as a route of an application does.
 """
 
 from __future__ import annotations
@@ -76,6 +76,16 @@ def settings(variant: str, session: str) -> dict[str, Any]:
         from bench.gateway.httpx_proxy import proxy
 
         return {"app": proxy(hub, session, viewer), "http": "httptools"}
+    if variant == "authz":
+        from starlette.applications import Starlette
+        from starlette.requests import Request
+        from starlette.responses import Response
+        from starlette.routing import Route as Path
+
+        async def authz(request: Request) -> Response:
+            return Response(status_code=204 if viewer(request.scope["headers"]) else 401)
+
+        return {"app": Starlette(routes=[Path("/authz", authz)]), "http": "httptools"}
     if variant == "asgi":
         return {"app": GatewayApp(hub, Door(session), options), "http": "httptools"}
     return {"app": hub, "http": protocol_class(Door(session), options)}

@@ -28,12 +28,25 @@ GOALS: list[tuple[str, str, str, str, float]] = [
     ("CPU of one opened marimo page (374 requests), ms", "most", "page_cpu_ms", "", 60),
 ]
 ROWS = [
-    ("small GET, 50 conns", "get_rate", "/s"), ("  p50", "get_p50_us", "us"), ("  CPU each", "get_cpu_us", "us"),
-    ("small GET, 1 conn, p50", "alone_p50_us", "us"), ("5 MB", "big_mb_s", "MB/s"), ("5 MB chunked", "chunked_mb_s", "MB/s"),
-    ("upload 50 MB", "put_mb_s", "MB/s"), ("WS echo x1, p50", "ws1_p50_us", "us"), ("WS echo x100", "ws100_rate", "/s"),
-    ("  CPU each", "ws100_cpu_us", "us"), ("WS echo x1000", "ws1000_rate", "/s"), ("WS 16 KB x20", "ws16k_rate", "/s"),
-    ("1000 WS at once", "ws1000_connect_ms", "ms"), ("  failed", "ws1000_failed", ""), ("idle WS", "idle_ws_kib", "KiB"),
-]  # fmt: skip
+    ("small GET, 50 conns", "get_rate", "/s"),
+    ("  p50", "get_p50_us", "us"),
+    ("  CPU each", "get_cpu_us", "us"),
+    ("small GET, 1 conn, p50", "alone_p50_us", "us"),
+    ("5 MB", "big_mb_s", "MB/s"),
+    ("  CPU each", "big_cpu_ms", "ms"),
+    ("5 MB chunked", "chunked_mb_s", "MB/s"),
+    ("upload 50 MB", "put_mb_s", "MB/s"),
+    ("  CPU each", "put_cpu_ms", "ms"),
+    ("WS echo x1, p50", "ws1_p50_us", "us"),
+    ("WS echo x100", "ws100_rate", "/s"),
+    ("  CPU each", "ws100_cpu_us", "us"),
+    ("WS echo x1000", "ws1000_rate", "/s"),
+    ("  CPU each", "ws1000_cpu_us", "us"),
+    ("WS 16 KB x20", "ws16k_rate", "/s"),
+    ("1000 WS at once", "ws1000_connect_ms", "ms"),
+    ("  failed", "ws1000_failed", ""),
+    ("idle WS", "idle_ws_kib", "KiB"),
+]
 
 
 def verdicts(medians: Medians, name: str = "protocol") -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mograder.hub.gateway import surface
 from mograder.hub.gateway.answers import refuse
@@ -19,7 +19,7 @@ _READING = frozenset(("GET", "HEAD", "OPTIONS"))
 _NEVER = frozenset(("CONNECT", "TRACE"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one per request: see `RequestHead`
 class Passage:
     """An admitted request: where it goes, and what must be known to carry the answer back."""
 
@@ -53,11 +53,12 @@ class Admission:
         refusal = _method_refused(head) or _foreign(head, origin)
         if refusal is not None:
             return refusal
-        seen = RequestHead(head.method, head.target, head.headers, head.client, scheme, head.is_websocket)
-        target = self.door.admit(place.route, seen)
+        if scheme != head.scheme:
+            head = replace(head, scheme=scheme)
+        target = self.door.admit(place.route, head)
         if isinstance(target, Refusal):
             return target
-        return self._on_the_surface(place, target, seen, host, origin)
+        return self._on_the_surface(place, target, head, host, origin)
 
     def _on_the_surface(
         self, place: Place, target: Target, head: RequestHead, host: bytes, origin: str

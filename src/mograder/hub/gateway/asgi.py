@@ -188,6 +188,9 @@ class _Carrier:
             self._call.pause_answer()
         self._news.set()
 
+    def rest(self) -> None:
+        """See `Caller.rest`."""
+
     def end(self) -> None:
         """See `Caller.end`."""
         self._ended = True

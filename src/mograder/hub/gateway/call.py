@@ -25,6 +25,9 @@ class Caller(Protocol):
     def go_on(self, data: bytes) -> None:
         """Take a piece of the body."""
 
+    def rest(self) -> None:
+        """Take note that this is all for now: whatever was collected should go on its way."""
+
     def end(self) -> None:
         """Take note that the answer is complete."""
 
@@ -191,6 +194,10 @@ class Call:
     def answer_goes_on(self, data: bytes) -> None:
         """See `Reader.answer_goes_on`."""
         self._caller.go_on(data)
+
+    def answer_rests(self) -> None:
+        """See `Reader.answer_rests`."""
+        self._caller.rest()
 
     def answer_ends(self) -> None:
         """See `Reader.answer_ends`."""

@@ -133,6 +133,7 @@ class SessionExchange(Exchange):
         self._old = old  # HTTP/1.0
         self._expects = expects and guard.has_body  # 100-continue
         self._begun = self._chunked = False
+        self._out: list[bytes] = []  # small writes are joined: each costs a system call and a packet
 
     def start(self) -> None:
         """See `Exchange.start`."""
@@ -193,16 +194,28 @@ class SessionExchange(Exchange):
         if not self.keep_alive or self._old:
             fields.append((b"connection", b"keep-alive" if self.keep_alive else b"close"))
         self._begun = True
-        self.client.transport.write(wire.answer_head(status, fields))
+        self._out.append(wire.answer_head(status, fields))
 
     def go_on(self, data: bytes) -> None:
         """See `Caller.go_on`."""
-        self.client.transport.write(wire.chunk(data) if self._chunked else data)
+        if self._chunked:
+            self._out += (b"%x\r\n" % len(data), data, b"\r\n")
+        else:
+            self._out.append(data)
+
+    def rest(self) -> None:
+        """See `Caller.rest`."""
+        out, self._out = self._out, []
+        if len(out) == 1:
+            self.client.transport.write(out[0])
+        elif out:
+            self.client.transport.writelines(out)
 
     def end(self) -> None:
         """See `Caller.end`."""
         if self._chunked:
-            self.client.transport.write(wire.LAST_CHUNK)
+            self._out.append(wire.LAST_CHUNK)
+        self.rest()
         self.finish()
 
     def fail(self, refusal: Refusal) -> None:

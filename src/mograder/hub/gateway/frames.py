@@ -24,6 +24,8 @@ class FrameTrail:
     def advance(self, data: bytes) -> bool:
         """Take the next bytes; return whether they hold any part of a message, not only ping, pong or close."""
         at, end, message = self._left, len(data), self._left > 125  # no control frame is longer
+        if not at and not self._header and end == _small_frame(data):  # nearly always
+            return not data[0] & 0x08
         if at >= end:
             self._left = at - end
             return message
@@ -50,6 +52,13 @@ class FrameTrail:
             self.advance(data[taken : taken + step])
             taken += step
         return taken
+
+
+def _small_frame(data: bytes) -> int:
+    """Return the size of the frame that begins ``data`` if it is a small one, else -1."""
+    if len(data) < 2 or data[1] & 0x7F > 125:
+        return -1
+    return 2 + (data[1] & 0x7F) + (4 if data[1] & 0x80 else 0)
 
 
 def _header_size(data: bytes, at: int) -> int:

@@ -7,6 +7,8 @@ from mograder.hub.gateway.answers import refuse
 from mograder.hub.gateway.model import Refusal
 from mograder.hub.gateway.options import Limits
 
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"host"))
+
 
 class HeadGuard:
     """The rules for one request head. A broken rule raises `Malformed` and leaves its answer in ``refusal``.
@@ -44,6 +46,10 @@ class HeadGuard:
             self.refuse(431)
         if b"\r" in value or b"\n" in value or b"\0" in value:
             self.refuse(400)
+        if name in _FRAMING:
+            self._framing(name, value)
+
+    def _framing(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
             if self.length is not None or not value.isdigit() or len(value) > 18:
                 self.refuse(400)
@@ -52,7 +58,7 @@ class HeadGuard:
             if self.chunked or value.strip().lower() != b"chunked":
                 self.refuse(400)
             self.chunked = True
-        elif name == b"host":
+        else:
             if self.host is not None:
                 self.refuse(400)
             self.host = value

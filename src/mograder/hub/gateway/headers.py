@@ -112,8 +112,12 @@ def _connection_named(headers: Headers) -> set[bytes] | None:
 
 
 def _cookies(value: bytes, names: re.Pattern[bytes]) -> bytes:
-    parts = (part.strip() for part in value.split(b";"))
-    return b"; ".join(part for part in parts if b"=" in part and names.fullmatch(part.partition(b"=")[0]))
+    kept = []
+    for part in value.split(b";"):
+        name, equals, _ = part.strip().partition(b"=")
+        if equals and names.fullmatch(name):
+            kept.append(part.strip())
+    return b"; ".join(kept)
 
 
 def confine_cookie(value: bytes, prefix: bytes, names: re.Pattern[bytes], *, secure: bool) -> bytes | None:

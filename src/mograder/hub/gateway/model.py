@@ -24,9 +24,9 @@ Activity = Literal["input", "output", "heartbeat", "opened", "closed"]
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made per request, and that would cost three times as much
 class RequestHead:
-    """What is known of a request before its body.
+    """What is known of a request before its body. Not to be changed.
 
     ``target`` is the raw request target (path and query) as it came, percent-encoding untouched.
     ``client`` is the address of the socket's other end ("" on a unix socket): never taken from a header.

@@ -41,6 +41,8 @@ class Valve(FlowControl):
 
     def hold(self, held: bool) -> None:
         """Set or end the hold."""
+        if held == self.held:
+            return
         self.held = held
         if held:
             self.pause_reading()
@@ -62,6 +64,7 @@ class HubProtocol(HttpToolsProtocol):
         self._deaf = self._mute = False  # reads nothing more; says nothing more
         self._head_bytes = 0  # since the head began; the parser keeps an unfinished field to itself
         self._waiting_since = 0.0  # for a head, or the rest of one
+        self._body_left = 0  # of a body of declared length, for a session
         self._place: Place | Refusal | None = None
         self._on_wire: Exchange | None = None  # with pipelining not necessarily ``cycle``, the newest parsed
         self._deadline: float | None = None  # set once the connection must end soon
@@ -125,6 +128,10 @@ class HubProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._deaf:
             return
+        if self._body_left:
+            data = self._take_body(data)
+            if not data:
+                return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -136,6 +143,16 @@ class HubProtocol(HttpToolsProtocol):
                 self._head_bytes += len(data)
                 if self._head_bytes > _LARGEST_READ + 2 * self.gateway.limits.head:
                     self._refuse_last(refuse(431))
+
+    def _take_body(self, data: bytes) -> bytes:
+        """Pass a body of declared length on without parsing, hence copying, it; return what comes behind it."""
+        body = data[: self._body_left] if len(data) > self._body_left else data
+        self._body_left -= len(body)
+        self.cycle.feed(body)
+        if not self._body_left:
+            self.parser = _request_parser(self)  # the old one still waits for this body
+            self.on_message_complete()
+        return data[len(body) :]
 
     def _broken(self, error: httptools.HttpParserError) -> None:
         refusal = self._guard.refusal or refuse(400)
@@ -199,6 +216,7 @@ class HubProtocol(HttpToolsProtocol):
             return
         self._in_head = False
         keep_alive = parser.should_keep_alive()
+        self._body_left = guard.length or 0
         decision = place if isinstance(place, Refusal) else self._decide(place, method, websocket=False)
         if isinstance(decision, Refusal):
             self._enqueue(
@@ -240,10 +258,12 @@ class HubProtocol(HttpToolsProtocol):
             super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
-        if isinstance(self.cycle, Exchange):
-            self.cycle.feed(body)
-        else:
+        if not isinstance(self.cycle, Exchange):
             super().on_body(body)
+            return
+        if self._guard.length is not None:
+            self._body_left -= len(body)
+        self.cycle.feed(body)
 
     def on_message_complete(self) -> None:
         self._in_message = False
@@ -308,6 +328,13 @@ class HubProtocol(HttpToolsProtocol):
         else:
             self.gateway.unwatch(self)
             self.handle_websocket_upgrade()
+
+
+def _request_parser(protocol: HubProtocol) -> httptools.HttpRequestParser:
+    """Return a parser as uvicorn makes it."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 def protocol_class(door: Door, options: Options | None = None) -> type[HubProtocol]:

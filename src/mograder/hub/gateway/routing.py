@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from mograder.hub.gateway.model import Kind, Refusal, Route
@@ -13,7 +14,7 @@ from mograder.hub.gateway.names import decode_name, encode_name
 NOT_FOUND = Refusal(404, b"There is nothing here.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one per request: see `RequestHead`
 class Place:
     """A path inside a session: the session, and the raw rest of the target behind the prefix's slash."""
 
@@ -27,6 +28,7 @@ class Router:
     def __init__(self, legal_name: Callable[[str], bool], root: str = "") -> None:
         self._legal = legal_name
         pattern = re.escape(root.encode()) + rb"/(edit|run)/user/([^/?#]*)/([^/?#]*)(/|(?=\?|$))([^#]*)"
+        self._named = lru_cache(maxsize=4096)(self._route)
         self._session_path = re.compile(pattern, re.DOTALL)
 
     def find(self, target: bytes) -> Place | Refusal | None:
@@ -35,15 +37,21 @@ class Router:
         if match is None:
             return None
         kind, raw_user, raw_item, slash, rest = match.groups()
+        route = self._named(kind, raw_user, raw_item)
+        if route is None:
+            return NOT_FOUND
+        if slash and encode_name(route.user) == raw_user and encode_name(route.item) == raw_item:
+            return Place(route, rest)
+        return _canonical(route, bool(slash), rest)
+
+    def _route(self, kind: bytes, raw_user: bytes, raw_item: bytes) -> Route | None:
         user, item = decode_name(raw_user), decode_name(raw_item)
         if user is None or item is None or not (self._legal(user) and self._legal(item)):
-            return NOT_FOUND
-        if slash and encode_name(user) == raw_user and encode_name(item) == raw_item:
-            return Place(Route(cast(Kind, kind.decode()), user, item), rest)
-        return _canonical(user, item, bool(slash), rest)
+            return None
+        return Route(cast(Kind, kind.decode()), user, item)
 
 
-def _canonical(user: str, item: str, slash: bool, rest: bytes) -> Refusal:
+def _canonical(route: Route, slash: bool, rest: bytes) -> Refusal:
     """Send a page's address to its one spelling: relatively, so that a path prefix in front does not matter.
 
     Cookies and policies of a session are tied to its path as text; two spellings would be two sessions to a
@@ -53,5 +61,5 @@ def _canonical(user: str, item: str, slash: bool, rest: bytes) -> Refusal:
     if path:
         return NOT_FOUND
     up = b"../../" if slash else b"../"
-    location = up + encode_name(user) + b"/" + encode_name(item) + b"/" + question + query
+    location = up + encode_name(route.user) + b"/" + encode_name(route.item) + b"/" + question + query
     return Refusal(307, b"", ((b"location", location),))

@@ -33,18 +33,26 @@ class Stage(Enum):
 class End(asyncio.Protocol):
     """One end of the pipe: writes what it receives to the other, and passes back-pressure and endings on."""
 
-    __slots__ = ("ended", "splice", "trail", "transport")
+    __slots__ = ("_noted", "ended", "splice", "trail", "transport")
 
     def __init__(self, splice: Splice) -> None:
         self.splice = splice
         self.trail = FrameTrail()
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # set by `connected`
         self.ended = False  # has said that nothing more will come
+        self._noted: dict[Activity, float] = {}
 
     def connected(self, transport: asyncio.Transport) -> None:
         """Take the transport."""
         self.transport = transport
         transport.set_write_buffer_limits(self.splice.gateway.limits.buffer)
+
+    def note(self, kind: Activity) -> None:
+        """Report what this end does, once a second; said first here because it is asked for every frame."""
+        now = self.splice.clock()
+        if now >= self._noted.get(kind, 0.0):
+            self._noted[kind] = now + 1.0
+            self.splice.gateway.report(self.splice.session_id, kind, now)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.splice.lost(self)
@@ -65,9 +73,8 @@ class BrowserEnd(End):
     __slots__ = ()
 
     def data_received(self, data: bytes) -> None:
-        splice = self.splice
-        splice.report("input" if self.trail.advance(data) else "heartbeat")
-        splice.session.transport.write(data)
+        self.note("input" if self.trail.advance(data) else "heartbeat")
+        self.splice.session.transport.write(data)
 
     def shutdown(self) -> None:
         """Called by uvicorn when it stops."""
@@ -95,7 +102,7 @@ class SessionEnd(End):
             splice.leave(data)
         else:
             if self.trail.advance(data):
-                splice.report("output")
+                self.note("output")
             splice.browser.transport.write(data)
 
 
@@ -110,6 +117,8 @@ class Splice:
         self.leaving = False
         self.browser = BrowserEnd(self)
         self.session = SessionEnd(self)
+        self.session_id = passage.target.session_id
+        self.clock = asyncio.get_running_loop().time
         self._connections = connections
         self._early = b""
         self._stage = Stage.ASKED
@@ -126,7 +135,7 @@ class Splice:
         transport.set_protocol(self.browser)
         set_reading(transport, False)
         refusal = handshake.refused_request(head.method, head.headers)
-        if refusal is None and not self.gateway.pool.enter(self.passage.target.session_id):
+        if refusal is None and not self.gateway.pool.enter(self.session_id):
             refusal = refuse(503, "This session has too many connections at once.")
         if refusal is not None:
             self._stage = Stage.OVER
@@ -175,7 +184,7 @@ class Splice:
         fields = [*self.gateway.admission.answer_fields(self.passage, answer.headers), *_UPGRADE]
         self._stage = Stage.OPEN
         self.session.head = None
-        self.gateway.door.activity(self.passage.target.session_id, "opened")
+        self.gateway.door.activity(self.session_id, "opened")
         self.browser.transport.write(wire.answer_head(101, fields))
         if rest:
             self.session.data_received(rest)
@@ -196,10 +205,6 @@ class Splice:
             close_soon(transport, self.gateway.limits.linger_seconds)
 
     # The pipe.
-
-    def report(self, kind: Activity) -> None:
-        """Tell the hub what the session was seen doing."""
-        self.gateway.report(self.passage.target.session_id, kind, self.gateway.now())
 
     def pause(self, end: End) -> None:
         """Stop reading the other end of one that takes no more."""
@@ -267,15 +272,14 @@ class Splice:
         if self._stage is Stage.OVER:
             return
         was_open, self._stage = self._stage is Stage.OPEN, Stage.OVER
-        session_id = self.passage.target.session_id
         self._connections.discard(self.browser)
         self.gateway.unwatch(self)
-        self.gateway.pool.leave(session_id)
+        self.gateway.pool.leave(self.session_id)
         for end in (self.browser, self.session):
             if end.transport is not None and not end.transport.is_closing():
                 close_soon(end.transport, self.gateway.limits.linger_seconds)
         if was_open:
-            self.gateway.door.activity(session_id, "closed")
+            self.gateway.door.activity(self.session_id, "closed")
 
 
 def _notice_dead_peers(transport: asyncio.Transport) -> None:

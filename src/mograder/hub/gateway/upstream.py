@@ -39,6 +39,9 @@ class Reader(Protocol):
     def answer_goes_on(self, data: bytes) -> None:
         """Take a piece of the body."""
 
+    def answer_rests(self) -> None:
+        """Take note that this is all for now: whatever was collected should go on its way."""
+
     def answer_ends(self) -> None:
         """Take note that the answer is complete."""
 
@@ -86,7 +89,7 @@ class Upstream(asyncio.Protocol):
         """Send the first bytes of a request; its answer goes to ``reader``."""
         self._reset()
         self._reader = reader
-        self.transport.writelines(data)
+        self.transport.write(data[0] if len(data) == 1 else b"".join(data))
 
     def drop(self) -> None:
         """End the connection at once; the reader hears nothing more."""
@@ -113,8 +116,7 @@ class Upstream(asyncio.Protocol):
             self._take_raw(self._reader, data)
         else:
             self._parse(data)
-        if self._ended and self._reader is not None:
-            self._finish(self._reader)
+        self._settle()
 
     def eof_received(self) -> bool:
         return False
@@ -140,6 +142,17 @@ class Upstream(asyncio.Protocol):
             self._reader.upstream_clogged()
 
     # Reading an answer.
+
+    def _settle(self) -> None:
+        """Tell the reader that an answer, or what came of it, is complete; it may be gone by now."""
+        reader = self._reader
+        if reader is None:
+            return
+        if self._ended:
+            self._reader = None
+            reader.answer_ends()
+        else:
+            reader.answer_rests()
 
     def _take_raw(self, reader: Reader, data: bytes) -> None:
         left = cast(int, self._left)
@@ -171,10 +184,6 @@ class Upstream(asyncio.Protocol):
         self.drop()
         if reader is not None:
             reader.answer_lost(Lost.NONSENSE)
-
-    def _finish(self, reader: Reader) -> None:
-        self._reader = None
-        reader.answer_ends()
 
     # What the parser calls. An exception here ends the parsing.
 
