@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from mograder.course import item_name, user_name
-from mograder.errors import MograderError, NotFound, UnsafeFile
+from mograder.errors import MograderError, NotFound, TooLarge, UnsafeFile
 from mograder.hub.files import Directory, Entry
-from mograder.hub.history import History, Version, digest
+from mograder.hub.history import MAX_VERSION_BYTES, History, Version, digest
 from mograder.hub.releases import Release
+from mograder.trees import remove_tree
 
 MAX_NOTEBOOK_BYTES = 20 << 20
-MAX_AUXILIARY_BYTES = 500 << 20
 
 
 class FileStatus(StrEnum):
@@ -51,11 +50,13 @@ class Workspaces:
         copies: Copies,
         *,
         prepare: Callable[[Path, str], None] = lambda directory, user: None,
+        max_notebook: int = MAX_NOTEBOOK_BYTES,
     ) -> None:
         self._root = root
         self._history = history
         self._copies = copies
         self._prepare = prepare  # gives a new workspace to the user that sessions run as
+        self._max_notebook = max_notebook  # bytes
 
     def path(self, user: str, item: str) -> Path:
         """Where a workspace is (whether it exists or not)."""
@@ -89,7 +90,7 @@ class Workspaces:
     def notebook(self, user: str, item: str) -> bytes:
         """The student's notebook. Raises NotFound, TooLarge or UnsafeFile."""
         with self.open(user, item) as directory:
-            return directory.read(_notebook(item), MAX_NOTEBOOK_BYTES)
+            return directory.read(_notebook(item), self._max_notebook)
 
     def files(self, user: str, item: str) -> list[Entry]:
         """Everything beside the notebook that a student may need again; caches and dotfiles are left out."""
@@ -97,10 +98,10 @@ class Workspaces:
             return [entry for entry in directory.walk() if not _is_cache(entry.path)]
 
     def ensure(self, user: str, release: Release) -> bool:
-        """Make a copy of ``release`` unless there is one. Never overwrites. True if a copy was made."""
+        """Make a copy of ``release`` unless there is one. Never overwrites a file. True if a copy was made."""
         if self.exists(user, release.name):
             return False
-        self._put_release(user, release, "download")
+        self._put_release(user, release, "download", only_missing=True)
         return True
 
     def download(self, user: str, release: Release) -> Version | None:
@@ -122,8 +123,8 @@ class Workspaces:
 
     def restore(self, user: str, item: str, version_id: str) -> Version | None:
         """Bring a kept version of a file back; what it replaces is kept too. Raises NotFound."""
+        version, data = self._history.read(user, item, version_id)
         with self.open(user, item, create=True) as directory:
-            version, data = self._history.read(user, item, version_id)
             return self._replace(directory, user, item, version.file, data, "restore")
 
     def export(self, user: str, item: str) -> bytes:
@@ -149,12 +150,16 @@ class Workspaces:
                 mine.sub(item, create=True).close()
                 self._prepare(self.path(user, item), user)
 
-    def _put_release(self, user: str, release: Release, reason: str) -> Version | None:
-        kept = None
+    def _put_release(
+        self, user: str, release: Release, reason: str, *, only_missing: bool = False
+    ) -> Version | None:
+        """The notebook comes last: a copy that was interrupted is no copy, and is made again."""
         data = release.read(release.notebook)
         with self.open(user, release.name, create=True) as directory:
             for name in release.files:
-                if name not in (release.notebook, f"{release.name}.zip"):
+                if name in (release.notebook, f"{release.name}.zip"):
+                    continue
+                if not only_missing or directory.kind(name) == "missing":
                     self._replace(directory, user, release.name, name, release.read(name), reason)
             kept = self._replace(directory, user, release.name, release.notebook, data, reason)
         self._copies.set_base(user, release.name, digest(data))
@@ -164,15 +169,23 @@ class Workspaces:
         self, directory: Directory, user: str, item: str, name: str, data: bytes, reason: str
     ) -> Version | None:
         try:
-            old = directory.read(name, MAX_AUXILIARY_BYTES)
-        except (NotFound, UnsafeFile):
-            old = (
-                None  # nothing to keep: missing, or a trap (`write` replaces a link, moves a directory aside)
-            )
-        if old == data:
-            return self._history.keep(user, item, name, old, reason) if name == _notebook(item) else None
-        kept = None if old is None else self._history.keep(user, item, name, old, reason)
-        directory.write(name, data)
+            old = directory.read(name, max(len(data), MAX_VERSION_BYTES))
+        except NotFound:
+            directory.write(name, data)
+            return None
+        except (UnsafeFile, TooLarge):
+            directory.write(
+                name, data, aside=True
+            )  # it can not be read to be kept, so it stays under another name
+            return None
+        if old == data and name != _notebook(item):
+            return None
+        if len(old) > MAX_VERSION_BYTES:
+            directory.write(name, data, aside=True)
+            return None
+        kept = self._history.keep(user, item, name, old, reason)
+        if old != data:
+            directory.write(name, data)
         return kept
 
 
@@ -182,17 +195,21 @@ def scratch_copy(release: Release, root: Path, give: Callable[[Path], None]) -> 
     ``give`` hands the directory to the user that the session runs as.
     """
     directory = root / secrets.token_hex(8)
-    Directory.trusted(directory, create=True).close()
-    give(directory)
-    with Directory.trusted(directory) as opened:
-        for name in release.files:
-            opened.write(name, release.read(name))
+    try:
+        Directory.trusted(directory, create=True).close()
+        give(directory)
+        with Directory.trusted(directory) as opened:
+            for name in release.files:
+                opened.write(name, release.read(name))
+    except BaseException:
+        remove_scratch(directory)
+        raise
     return directory
 
 
 def remove_scratch(directory: Path) -> None:
     """Remove what `scratch_copy` made; links inside are removed, not followed."""
-    shutil.rmtree(directory, ignore_errors=True)
+    remove_tree(directory)
 
 
 def _notebook(item: str) -> str:
