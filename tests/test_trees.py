@@ -11,18 +11,7 @@ from pathlib import Path
 import pytest
 
 from mograder.trees import remove_tree
-
-
-def dig(top: Path, depth: int) -> None:
-    """A chain of directories that no path reaches to the end of."""
-    top.mkdir(parents=True)
-    here = os.open(top, os.O_RDONLY)
-    for _ in range(depth):
-        os.mkdir("d", dir_fd=here)
-        below = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+from tests.support.trees import dig
 
 
 def test_a_tree_of_files_and_directories_is_gone(tmp_path: Path) -> None:

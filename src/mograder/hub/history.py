@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mograder.course import file_name, item_name, shown, user_name
+from mograder.course import file_name, is_file_name, item_name, shown, user_name
 from mograder.errors import Conflict, NotFound
 from mograder.hub.files import Directory
 
@@ -23,7 +23,7 @@ MAX_VERSIONS = 4000
 MAX_BYTES = 4 << 30
 """Of all versions of one copy together: replacing over and over may not fill the disk for everybody."""
 
-_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([a-z-]+)_([0-9a-f]{12})_([^/]+)")
+_NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([a-z-]+)_([0-9a-f]{12})_(.+)")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 
 
@@ -99,7 +99,7 @@ class History:
 
 def _version(name: str, size: int) -> Version | None:
     match = _NAME.fullmatch(name)
-    if match is None:
+    if match is None or not is_file_name(match[4]):
         return None  # a file that somebody put there by hand
     try:
         when = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
