@@ -73,6 +73,14 @@ class Directory:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def is_at(self, path: Path) -> bool:
+        """Whether ``path`` (one that only the hub controls) still leads to this directory."""
+        try:
+            there = path.stat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._descriptor))
+
     def sub(self, path: str, *, create: bool = False) -> Directory:
         """Open a directory below this one. ``create`` makes the last component.
 

@@ -24,6 +24,7 @@ log = logging.getLogger("mograder.releases")
 INDEX = "files.json"
 LOCK = ".environment.lock"
 _NEW, _OLD = ".new", ".old"
+_LOOKS = 10
 MAX_FILE_BYTES = 500 << 20
 
 
@@ -144,21 +145,28 @@ class Releases:
 
 def _load(directory: Path, name: str) -> Release | None:
     try:
-        with Directory.trusted(directory) as opened:
-            files = tuple(
-                entry
-                for entry in opened.names()
-                if is_file_name(entry) and entry != INDEX and opened.kind(entry) == "file"
-            )
-            if f"{name}.py" not in files:
-                return None
-            return Release(name, _type(opened, name), files, directory)
+        for _ in range(_LOOKS):
+            with Directory.trusted(directory) as opened:
+                release = _release(opened, directory, name)
+                if opened.is_at(directory):
+                    return release
+                # It was published anew meanwhile: what was read may be half of what is being removed.
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         # One item that somebody closed by hand must not take the others from everybody's page.
         log.warning("%s is published but can not be read (%s)", name, error.strerror)
         return None
+    return release
+
+
+def _release(opened: Directory, directory: Path, name: str) -> Release | None:
+    files = tuple(
+        entry
+        for entry in opened.names()
+        if is_file_name(entry) and entry != INDEX and opened.kind(entry) == "file"
+    )
+    return Release(name, _type(opened, name), files, directory) if f"{name}.py" in files else None
 
 
 def _type(directory: Directory, name: str) -> ItemType:
