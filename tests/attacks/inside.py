@@ -109,7 +109,7 @@ def write_to(path, content):
 def secret_in(content):
     """Is the secret in these bytes? The pattern never holds it forwards itself, so that our own memory does not."""
     pattern = b"".join(
-        re.escape(b"%c" % byte).join((b"[", b"]")) for byte in FACTS["secret_reversed"].encode()[::-1]
+        re.escape(b"%c" % byte).join((b"[", b"]")) for byte in reversed(FACTS["secret_reversed"].encode())
     )
     return re.search(pattern, content) is not None
 

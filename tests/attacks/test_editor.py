@@ -1,0 +1,132 @@
+"""The attacks and the bombs as code of a notebook: in the editor of a real hub, started by root and by nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.attacks import inside
+from tests.support.hub import RunningHub, make_course, start
+from tests.support.marimo_client import MarimoClient
+from tests.support.processes import eventually
+from tests.support.students import Student
+
+pytestmark = pytest.mark.real
+
+SOURCE = Path(inside.__file__).read_text()
+CHECKOUT = Path(__file__).parents[2]
+SYSTEM_PYTHON = "/usr/bin/python3"  # one that a user other than root can run
+UNPRIVILEGED = 21500
+SMALL = """[hub]
+title = "Attacked course"
+session_memory_mb = 384
+session_processes = 48
+session_disk_mb = 64
+"""
+TOGETHER = """import json
+source = {source!r}
+inside = {{"__name__": "inside"}}
+exec(source, inside)
+"""
+
+# What a notebook can do to a hub that isolates nothing: enough to know that the attacks are real.
+POSSIBLE_WITHOUT_A_SANDBOX = {
+    "read_the_files_of_another_student",
+    "read_a_file_of_the_hub",
+    "look_around_on_the_host",
+    "reach_the_hub_over_tcp",
+    "reach_an_abstract_socket",
+    "reach_a_socket_by_its_path",
+    "find_an_interface",
+    "see_a_process_of_the_host",
+    "leave_a_set_user_id_file",
+    "call_what_a_notebook_never_needs",
+    "make_a_namespace",
+    "plant_code_in_the_environment",
+}
+
+
+class Scene:
+    """A hub with a secret, bob who works there, and what alice could guess of it."""
+
+    def __init__(self, stack: ExitStack, hub: RunningHub, secret: str) -> None:
+        self.hub = hub
+        self.bob = stack.enter_context(Student(hub, "bob"))
+        self.bobs_tab = self.bob.edit()
+        self.alice = stack.enter_context(Student(hub, "alice"))
+        (hub.course / "hub-notebooks" / "bob" / "solution.py").write_text("the work of bob")
+        secret_file = hub.course / "secret"
+        secret_file.write_text(secret)
+        secret_file.chmod(0o644)  # readable by everybody: only the sandbox keeps it
+        abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
+        name = "hub-" + secrets.token_hex(4)
+        abstract.bind("\0" + name)
+        abstract.listen()
+        (bobs_socket,) = (hub.course / ".mograder" / "sessions").glob("*/s*")
+        control = hub.course / ".mograder" / "engine" / "control"
+        (environment,) = (hub.course / ".mograder" / "environments").glob("*/bin")
+        self.facts: dict[str, Any] = {
+            "hub_port": int(hub.url.rstrip("/").rpartition(":")[2]),
+            "hub_abstract": name,
+            "hub_socket": str(control if control.exists() else bobs_socket),
+            "peer_socket": str(bobs_socket),
+            "peer_directory": str(self.bob.workspace.parent),
+            "secret_file": str(secret_file),
+            "secret_reversed": secret[::-1],
+            "hub_pid": hub.pid,
+            "read_only": [str(environment.parent), str(hub.course / "hub-release")],
+            "workspace": "/home/student/work",
+        }
+
+    def attack(self, **facts: Any) -> list[dict[str, Any]]:
+        """Every attack, run by a cell of alice's."""
+        tab = self.alice.edit()
+        code = TOGETHER.format(source=SOURCE) + (
+            f"results = inside['run'](json.loads({json.dumps({**self.facts, **facts})!r}))\n"
+            "open('results.json', 'w').write(json.dumps(results))"
+        )
+        tab.run(tab.cells[2], code, timeout=120)
+        results = self.alice.workspace / "results.json"
+        assert results.exists(), (tab.output(tab.cells[2]), tab.outputs[tab.cells[2]].console)
+        found: list[dict[str, Any]] = json.loads(results.read_text())
+        return found
+
+
+def hub_of_root(stack: ExitStack, course: Path, secret: str, config: str = "") -> RunningHub:
+    hub = start(make_course(course, config), env={"MOGRADER_HUB_SECRET": secret})
+    stack.callback(hub.stop, 2)
+    return hub
+
+
+def contained(results: list[dict[str, Any]]) -> None:
+    assert [result["name"] for result in results] == [name for name, _, _ in inside.ATTACKS]
+    assert {result["name"]: result["detail"] for result in results if result["contained"] is not True} == {}
+
+
+def goes_on(tab: MarimoClient) -> None:
+    assert "42" in tab.run(tab.cells[2], "6 * 7", timeout=10)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def test_every_attack_from_a_notebook_is_contained(stack: ExitStack, course_root: Path) -> None:
+    secret = "canary-" + secrets.token_hex(16)
+    scene = Scene(stack, hub_of_root(stack, course_root / "attacked", secret), secret)
+    contained(scene.attack())
+    goes_on(scene.bobs_tab)
