@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.hub import make_course, start
+from tests.support.hub import end_engine, make_course, start
 
 pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -58,3 +58,4 @@ def test_an_open_editor_reconnects_to_the_next_hub_with_its_variables(
         page.screenshot(path=pictures / "survived.png")
     finally:
         hub.stop(signal.SIGINT)
+        end_engine(course)

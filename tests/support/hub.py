@@ -8,6 +8,7 @@ import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+
+from mograder.marimo_adapter import control
 
 NOTEBOOK = '''# /// script
 # requires-python = ">=3.11"
@@ -143,7 +146,21 @@ def running(course: Path, *arguments: str, **kwargs: object) -> Iterator[Running
     try:
         yield hub
     finally:
-        hub.stop(signal.SIGINT)  # in dev mode Ctrl-C ends the sessions too
+        hub.stop(signal.SIGINT)
+        end_engine(course)
+
+
+def end_engine(course: Path) -> None:
+    """End the session engine of a course with all its sessions, if one runs: it outlives its hubs."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
+        line.settimeout(20)
+        try:
+            line.connect(str(course / ".mograder" / "engine" / "control"))
+        except OSError:
+            return
+        control.send(line, {"do": "quit", "id": 1})
+        while control.receive(line)[0] is not None:
+            pass
 
 
 def _read(process: subprocess.Popen[str], lines: list[str], found: queue.Queue[str | None]) -> None:

@@ -52,6 +52,8 @@ class Tenant:
         """End every process of it. True when they are gone."""
         if self.cgroup is not None and not self.reason and self.cgroup.usage().out_of_memory:
             self.reason, self.detail = "memory", f"{self.limits.memory_bytes >> 20} MiB allowed"
+        if self.cgroup is not None:
+            self.cgroup.kill()  # a group that is out of memory or throttled would take seconds to die
         return self.holder.stop()
 
     def close(self) -> None:
