@@ -72,6 +72,7 @@ class Workspaces:
 
     def status(self, user: str, item: str) -> FileStatus:
         """How the copy stands; see the contract of ``file_status``."""
+        user_name(user), item_name(item)
         try:
             current = digest(self.notebook(user, item))
         except NotFound:
