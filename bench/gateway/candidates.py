@@ -16,13 +16,13 @@ from pathlib import Path
 from bench.gateway.hub import PREFIX
 
 PROXY_CORE, LOAD_CORE = 0, 1
+# As a hub with many sessions needs it: the socket comes with the permission, and is therefore dialled for each request.
 NGINX = """
 daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid {dir}/nginx.pid; error_log {dir}/error.log crit;
 events {{ worker_connections 8000; }}
 http {{
   access_log off; client_max_body_size 0; client_body_temp_path {dir}/a; proxy_temp_path {dir}/b;
   fastcgi_temp_path {dir}/c; uwsgi_temp_path {dir}/d; scgi_temp_path {dir}/e; keepalive_requests 100000000;
-  upstream session {{ server unix:{session}; keepalive 64; keepalive_requests 100000000; }}
   upstream hub {{ server 127.0.0.1:{hub}; keepalive 64; keepalive_requests 100000000; }}
   map $http_upgrade $connection_word {{ default upgrade; '' ''; }}
   server {{
@@ -32,7 +32,8 @@ http {{
       proxy_set_header Content-Length ""; proxy_set_header Connection ""; proxy_set_header Upgrade "";
     }}
     location / {{
-      auth_request /authz; proxy_pass http://session; proxy_http_version 1.1;
+      auth_request /authz; auth_request_set $session $upstream_http_x_session_socket;
+      proxy_pass http://unix:$session:; proxy_http_version 1.1;
       proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_word; proxy_set_header Cookie "";
       proxy_request_buffering off; proxy_buffering off; proxy_buffer_size 256k; proxy_buffers 8 256k;
@@ -137,7 +138,7 @@ def _nginx(stack: ExitStack, directory: Path, socket_path: str) -> Running | Non
     pid, hub = stack.enter_context(process(*command, core=PROXY_CORE))
     port = free_port()
     configuration = directory / "nginx.conf"
-    configuration.write_text(NGINX.format(dir=directory, session=socket_path, hub=hub, port=port))
+    configuration.write_text(NGINX.format(dir=directory, hub=hub, port=port))
     nginx, _ = stack.enter_context(
         process(program, "-c", str(configuration), core=PROXY_CORE, first_line=False)
     )

@@ -83,7 +83,8 @@ def settings(variant: str, session: str) -> dict[str, Any]:
         from starlette.routing import Route as Path
 
         async def authz(request: Request) -> Response:
-            return Response(status_code=204 if viewer(request.scope["headers"]) else 401)
+            status = 204 if viewer(request.scope["headers"]) else 401
+            return Response(status_code=status, headers={"x-session-socket": session})
 
         return {"app": Starlette(routes=[Path("/authz", authz)]), "http": "httptools"}
     if variant == "asgi":

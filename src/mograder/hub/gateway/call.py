@@ -98,6 +98,7 @@ class Call:
 
     def _send(self, data: bytes) -> None:
         if self._upstream is not None:
+            self._upstream.keep_an_ear()
             self._upstream.transport.write(data)
         elif self._waiting is not None:
             self._waiting.append(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from mograder.hub.gateway.admission import Admission
@@ -36,12 +36,14 @@ class Gateway:
         self._mortals: set[Mortal] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reported: dict[tuple[str, Activity], float] = {}
-        self._sweeping: asyncio.AbstractEventLoop | None = None
+        self._clock: Callable[[], float] | None = None
+        self._sweeping = False
 
-    @staticmethod
-    def now() -> float:
+    def now(self) -> float:
         """Return the loop's clock, in seconds."""
-        return asyncio.get_running_loop().time()
+        if self._clock is None:  # kept: asking for the running loop is a system call before Python 3.12
+            self._clock = asyncio.get_running_loop().time
+        return self._clock()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` in the background; an error in it is logged."""
@@ -64,9 +66,9 @@ class Gateway:
     def watch(self, thing: Mortal) -> None:
         """Sweep ``thing`` every second until `unwatch`."""
         self._mortals.add(thing)
-        loop = asyncio.get_running_loop()
-        if self._sweeping is not loop:  # a loop that has ended takes its timer with it
-            self._sweeping = loop
+        if not self._sweeping:
+            self._sweeping = True
+            loop = asyncio.get_running_loop()
             loop.call_later(_SWEEP_SECONDS, self._sweep, loop)
 
     def unwatch(self, thing: Mortal) -> None:
@@ -82,4 +84,4 @@ class Gateway:
         if self._mortals or not self.pool.empty:
             loop.call_later(_SWEEP_SECONDS, self._sweep, loop)
         else:
-            self._sweeping = None
+            self._sweeping = False

@@ -17,11 +17,10 @@ class HeadGuard:
     no request can hide in the body of another, whatever stands in front of the hub.
     """
 
-    __slots__ = ("_count", "_limits", "_size", "chunked", "host", "length", "refusal")
+    __slots__ = ("_fields_left", "_head_room", "_target_room", "chunked", "host", "length", "refusal")
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._size = self._count = 0
+        self._target_room, self._head_room, self._fields_left = limits.target, limits.head, limits.headers
         self.chunked = False
         self.length: int | None = None
         self.host: bytes | None = None
@@ -34,15 +33,15 @@ class HeadGuard:
 
     def target(self, data: bytes) -> None:
         """Take a piece of the request target."""
-        self._size += len(data)
-        if self._size > self._limits.target:
+        self._target_room -= len(data)
+        if self._target_room < 0:
             self.refuse(414)
 
     def field(self, name: bytes, value: bytes) -> None:
         """Take a header field, its name in lower case."""
-        self._size += len(name) + len(value) + 4
-        self._count += 1
-        if self._size > self._limits.head or self._count > self._limits.headers:
+        self._head_room -= len(name) + len(value) + 4
+        self._fields_left -= 1
+        if self._head_room < 0 or self._fields_left < 0:
             self.refuse(431)
         if b"\r" in value or b"\n" in value or b"\0" in value:
             self.refuse(400)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import socket
 from enum import Enum
 from typing import Protocol, cast
 
@@ -70,6 +73,7 @@ class Upstream(asyncio.Protocol):
         self._reader: Reader | None = None
         self._reusable = True
         self._parser = httptools.HttpResponseParser(self)
+        self._ear: socket.socket | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -95,11 +99,36 @@ class Upstream(asyncio.Protocol):
         """End the connection at once; the reader hears nothing more."""
         self._reader = None
         self._reusable = False
+        self._deafen()
         self.transport.abort()
 
     def spoil(self) -> None:
         """Never use this connection for another request."""
         self._reusable = False
+
+    def keep_an_ear(self) -> None:
+        """Be ready for an answer that comes before the request is complete.
+
+        A session may refuse an upload and close. Our next write then fails, and the event loop drops the connection
+        without reading the answer that waits there; a second descriptor of the socket can still read it.
+        """
+        ours = self.transport.get_extra_info("socket")
+        if self._ear is None and ours is not None:
+            self._ear = socket.socket(fileno=os.dup(ours.fileno()))
+
+    def _deafen(self) -> None:
+        if self._ear is not None:
+            self._ear.close()
+            self._ear = None
+
+    def _hear_last_words(self) -> None:
+        ear, self._ear = self._ear, None
+        if ear is None:
+            return
+        with ear, contextlib.suppress(OSError):
+            data = ear.recv(self._limits.head)  # not blocking: the flag belongs to the socket
+            if data:
+                self.data_received(data)
 
     # What the transport calls.
 
@@ -123,6 +152,9 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reusable = False
+        if exc is not None:
+            self._hear_last_words()
+        self._deafen()
         reader, self._reader = self._reader, None
         if reader is None:
             return
@@ -150,6 +182,7 @@ class Upstream(asyncio.Protocol):
             return
         if self._ended:
             self._reader = None
+            self._deafen()
             reader.answer_ends()
         else:
             reader.answer_rests()
