@@ -69,7 +69,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         SessionTable(engine),
         state_dir / "sessions",
         ttl=settings.hub.session_ttl,
-        admission=Admission(settings.hub.max_sessions),
+        admission=Admission(settings.hub.max_sessions, reserve=settings.hub.reserve_memory_mb << 20),
     )
     app = FastAPI(
         title="mograder hub",

@@ -42,6 +42,14 @@ def threads(pid: int) -> int:
     return 0
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process and of its children that have ended; 0 when it is gone."""
+    with contextlib.suppress(*_GONE):
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def scratch_bytes(init_pid: int, places: Iterable[str]) -> int:
     """What the private tmpfs of a sandbox hold: memory that belongs to no process."""
     total = 0

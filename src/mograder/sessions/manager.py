@@ -11,9 +11,10 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from mograder.errors import Conflict, MograderError, SessionFailed
+from mograder.errors import Conflict, MograderError, SessionFailed, Unavailable
 from mograder.sessions.admission import Admission
 from mograder.sessions.answers import answers
+from mograder.sessions.idleness import Idleness
 from mograder.sessions.launchers.base import LOG_LIMIT, Launcher, log_tail
 from mograder.sessions.model import LaunchPlan, LaunchSpec, Session, SessionKey, State
 from mograder.sessions.progress import Event, Progress
@@ -26,6 +27,9 @@ Prepare = Callable[[Progress], Awaitable[LaunchPlan]]
 
 START_TIMEOUT = 60.0
 """Seconds within which a server must answer after its launch."""
+
+QUEUE_PATIENCE = 20.0
+"""Seconds that a request waits for a start which has to queue."""
 
 
 class Sessions:
@@ -48,7 +52,7 @@ class Sessions:
         self._launcher = launcher
         self._registry = registry
         self._directory = directory
-        self._ttl = ttl
+        self._idleness = Idleness(ttl)
         self._admission = admission
         self._clock = clock
         self._live: dict[SessionKey, Session] = {}
@@ -62,8 +66,8 @@ class Sessions:
         """The live session for ``key``, started if there is none. Idempotent: any number of callers get the same.
 
         Raises:
-            SessionFailed, Unavailable, EnvironmentFailed and what ``prepare`` raises; the same for everybody
-            who waits for this start.
+            SessionFailed, EnvironmentFailed and what ``prepare`` raises; the same for everybody who waits for this
+            start. Unavailable: it still waits in the queue, and goes on waiting there.
         """
         session = self.get(key)
         if session is not None and session.state is State.READY:
@@ -72,13 +76,7 @@ class Sessions:
             if stopping := self._stopping(key):
                 await asyncio.wait([stopping])
             self._begin(key, prepare)
-        task = self._starts[key]
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise Conflict(f"The start of {key.item} was stopped.", tip="open it again.") from None
-            raise
+        return await self._outcome(key, self._starts[key])
 
     def begin(self, key: SessionKey, prepare: Prepare) -> None:
         """As `start`, without waiting: who wants to know watches `progress`."""
@@ -149,15 +147,31 @@ class Sessions:
 
     async def sweep(self) -> list[Session]:
         """Stop what has been idle for too long and cut logs; the sessions stopped."""
-        now = self._clock()
         for session in self.all():
             await asyncio.to_thread(_cap_log, session.directory / "output.log")
+        await self._measure()
         await asyncio.to_thread(self._registry.seen, [(s.id, s.last_seen) for s in self.all()])
-        idle = [s for s in self.all() if s.state is State.READY and now - s.last_seen > self._ttl]
-        for session in idle:
-            log.info("idle: stopping %s", session.key.path)
-            await self.stop(session.key, "It was not used for a while.")
-        return idle
+        stopped = []
+        for session in self.all():
+            if session.state is State.READY and self._idleness.over(session, self._clock()):
+                log.info("idle: stopping %s", session.key.path)
+                await self.stop(session.key, "It was not used for a while.")
+                stopped.append(session)
+        return stopped
+
+    def idle_left(self, session: Session) -> int | None:
+        """Seconds until a session is stopped if nothing happens in it; None while that is far away."""
+        return self._idleness.left(session, self._clock())
+
+    async def _measure(self) -> None:
+        """Ask what sessions use: who computes is at work, and who starts next will need as much memory."""
+        sessions = [s for s in self.all() if s.state is State.READY and s.handle is not None]
+        uses = await self._launcher.measure([s.handle for s in sessions if s.handle is not None])
+        now = self._clock()
+        for session, use in zip(sessions, uses, strict=True):
+            if use is not None and self._idleness.computes(session, use.cpu_seconds, now):
+                session.last_seen = now
+        self._admission.learn([use.memory_bytes for use in uses if use is not None])
 
     async def shutdown(self) -> None:
         """End every session, and what runs them."""
@@ -172,6 +186,17 @@ class Sessions:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._registry.seen, [(s.id, s.last_seen) for s in self.all()])
+
+    async def _outcome(self, key: SessionKey, task: asyncio.Task[Session]) -> Session:
+        while not (await asyncio.wait([task], timeout=QUEUE_PATIENCE))[0]:
+            if (standing := self._admission.place(key)) is not None:
+                raise Unavailable(
+                    f"The hub is full. {key.item} is number {standing[0]} in the queue and opens by itself.",
+                    retry_after=3,
+                )
+        if task.cancelled():
+            raise Conflict(f"The start of {key.item} was stopped.", tip="open it again.")
+        return task.result()
 
     def _stopping(self, key: SessionKey) -> asyncio.Task[None] | None:
         session = self._live.get(key)
@@ -204,12 +229,16 @@ class Sessions:
 
     async def _admitted(self, key: SessionKey, plan: LaunchPlan, progress: Progress) -> Session:
         try:
-            async with self._admission.turn(lambda: len(self.all()) + 1):
+            async with self._admission.turn(key, self._up, progress.queued):
                 return await self._bring_up(key, plan, progress)
         except BaseException:
             if plan.scratch is not None:
                 await asyncio.shield(asyncio.to_thread(shutil.rmtree, plan.scratch, ignore_errors=True))
             raise
+
+    def _up(self) -> int:
+        """Sessions that hold a place: those that are stopping hold it until their processes are gone."""
+        return sum(session.state is not State.STARTING for session in self._live.values())
 
     async def _bring_up(self, key: SessionKey, plan: LaunchPlan, progress: Progress) -> Session:
         session = self._new(key, plan)
@@ -295,7 +324,9 @@ class Sessions:
         if self._live.get(session.key) is session:
             del self._live[session.key]
         self._by_id.pop(session.id, None)
+        self._idleness.forget(session)
         self._registry.forget(session.id)
+        self._admission.ended()
         await asyncio.to_thread(_clean, session)
 
     async def _adopt(self, session: Session) -> Session | None:

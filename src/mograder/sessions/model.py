@@ -56,6 +56,14 @@ class Handle:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """What a session uses now: its memory, and the processor time that it took since its start."""
+
+    memory_bytes: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchPlan:
     """What is prepared for a session: where it works, with which interpreter, and what it serves."""
 

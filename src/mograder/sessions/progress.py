@@ -43,6 +43,10 @@ class Progress:
         if not self.events or self.events[-1].detail != detail:
             self.say(Event("step", detail))
 
+    def queued(self, place: int, estimate: int | None) -> None:
+        """Add the place in the queue (from 1) and the seconds that it may take, None if nobody knows."""
+        self.say(Event("queued", "Waiting for a free place", place=place, estimate=estimate))
+
     async def watch(self) -> AsyncIterator[Event]:
         """Every event from the first to the last."""
         seen = 0

@@ -47,7 +47,7 @@ async def assignments(who: Identity = requires(Action.USE_HUB), work: Coursework
 async def sessions(who: Identity = requires(Action.USE_HUB), work: Coursework = Work) -> Any:
     """The caller's running sessions; an instructor sees everybody's."""
     mine = work.sessions.all() if who.is_instructor else work.sessions.of(who.user)
-    return [_session(session) for session in mine]
+    return [_session(session, work.sessions.idle_left(session)) for session in mine]
 
 
 @router.get("/status/{user}/{assignment}", response_model=schema.ItemStatus)
@@ -284,11 +284,12 @@ def _item(state: ItemState) -> schema.Item:
     )
 
 
-def _session(session: Session) -> schema.SessionInfo:
+def _session(session: Session, idle_left: int | None) -> schema.SessionInfo:
     return schema.SessionInfo(
         username=session.key.user,
         assignment=session.key.item,
         url=session.url,
         type="lecture" if session.key.kind == "run" else "assignment",
         last_seen=datetime.fromtimestamp(session.last_seen, UTC).isoformat(timespec="seconds"),
+        idle_seconds_left=idle_left,
     )

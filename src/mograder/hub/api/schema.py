@@ -57,13 +57,17 @@ class Item(BaseModel):
 
 
 class SessionInfo(BaseModel):
-    """One running session. ``last_seen`` is in ISO 8601, UTC."""
+    """One running session. ``last_seen`` is in ISO 8601, UTC.
+
+    ``idle_seconds_left`` is there when the session is soon stopped because nobody is at work in it.
+    """
 
     username: str
     assignment: str
     url: str
     type: str
     last_seen: str
+    idle_seconds_left: int | None = None
 
 
 class Validation(BaseModel):

@@ -11,7 +11,7 @@ launch     an ``Order`` as a dict; listener and log        ``how``: "warm" or "f
 stop       ``session``                                     (when every process of it is gone)
 warm       ``environment``, ``python``, ``notebook``       (at once)
 status                                                     ``environments``: id -> words
-usage                                                      ``sessions``: id -> bytes
+usage                                                      ``sessions``: id -> bytes, ``cpu``: id -> seconds
 quit                                                       (the engine and all sessions end)
 =========  ==============================================  ========================================
 """

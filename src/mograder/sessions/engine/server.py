@@ -110,7 +110,7 @@ class Engine:
                 words = {name: warmth.words for name, warmth in self._warmths.by_environment.items()}
                 self._answer(client, message, environments=words)
             case "usage":
-                self._answer(client, message, sessions=self._usage())
+                self._answer(client, message, sessions=self._usage(), cpu=self._cpu())
             case "quit":
                 self._running = False
                 self._answer(client, message)
@@ -217,6 +217,14 @@ class Engine:
                 found[name] = tenant.cgroup.usage().memory_bytes
             else:
                 found[name] = sum(usage.proportional_bytes(pid) for pid in self._watchdog.members(name))
+        return found
+
+    def _cpu(self) -> dict[str, float]:
+        """Processor seconds of each session. A host that counts none per group counts it per process."""
+        found = {}
+        for name, tenant in self._tenants.items():
+            counted = 0.0 if tenant.cgroup is None else tenant.cgroup.usage().cpu_seconds
+            found[name] = counted or sum(usage.cpu_seconds(pid) for pid in self._watchdog.members(name))
         return found
 
     # -- warm processes -----------------------------------------------------------------------------------

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
 from mograder.errors import SessionFailed
-from mograder.sessions.model import Handle, LaunchSpec
+from mograder.sessions.model import Handle, LaunchSpec, Use
 
 LOG_LIMIT = 1 << 20
 """Bytes of output that are kept of a session."""
@@ -53,6 +54,9 @@ class Launcher(Protocol):
 
     async def wait(self, handle: Handle) -> str:
         """Return when the session has ended, with a sentence that says why as far as it is known ("" if not)."""
+
+    async def measure(self, handles: Iterable[Handle]) -> list[Use | None]:
+        """What each of these sessions uses now, in their order; None where that can not be told."""
 
 
 def listen(path: Path) -> socket.socket:

@@ -9,13 +9,15 @@ import asyncio
 import contextlib
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from mograder.errors import SessionFailed
 from mograder.marimo_adapter import options
+from mograder.sandbox import usage
 from mograder.sessions import processes
 from mograder.sessions.launchers.base import listen
-from mograder.sessions.model import Handle, LaunchSpec
+from mograder.sessions.model import Handle, LaunchSpec, Use
 
 
 class ProcessLauncher:
@@ -66,6 +68,9 @@ class ProcessLauncher:
         # marimo has its kernel in a session of its own, which may outlive its server.
         return "" if status == 0 else f"Its server ended with {_words(status)}."
 
+    async def measure(self, handles: Iterable[Handle]) -> list[Use | None]:
+        return await asyncio.to_thread(lambda: [_use(handle) for handle in handles])
+
     def _spawn(self, spec: LaunchSpec) -> subprocess.Popen[bytes]:
         home = spec.directory / "home"
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,6 +95,14 @@ class ProcessLauncher:
                     f"The interpreter of {spec.key.item} can not be started ({error.strerror}).",
                     tip="publish the item again, so that its environment is built anew.",
                 ) from error
+
+
+def _use(handle: Handle) -> Use | None:
+    if not processes.is_same(handle.pid, handle.started):
+        return None
+    pids = processes.descendants(handle.pid)
+    memory = sum(usage.proportional_bytes(pid) for pid in pids)
+    return Use(memory, sum(usage.cpu_seconds(pid) for pid in pids))
 
 
 def _words(status: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from mograder.sessions.engine.protocol import Ended, Launch
 from mograder.sessions.engine.starter import EnginePlaces, start
 from mograder.sessions.launchers.base import listen
 from mograder.sessions.launchers.slots import Slots, give_workspace
-from mograder.sessions.model import Handle, LaunchSpec
+from mograder.sessions.model import Handle, LaunchSpec, Use
 
 _WAIT_SECONDS = 10.0
 
@@ -136,6 +136,13 @@ class WarmLauncher:
         answer = await self._client.ask("usage")
         return {str(session): int(size) for session, size in answer["sessions"].items()}
 
+    async def measure(self, handles: Iterable[Handle]) -> list[Use | None]:
+        if not self._client.connected:
+            return [None for _ in handles]
+        answer = await self._client.ask("usage")
+        memory, cpu = answer["sessions"], answer.get("cpu", {})
+        return [_use(memory.get(name), cpu.get(name)) for name in (h.extra["session"] for h in handles)]
+
     async def status(self) -> dict[str, str]:
         """How each environment stands, in words."""
         await self.open()
@@ -177,6 +184,10 @@ class WarmLauncher:
         """The engine has gone, and every sandbox with it: it was their process one's parent's process one."""
         for session in list(self._alive):
             self._ended(Ended(session, "engine"))
+
+
+def _use(memory: int | None, cpu: float | None) -> Use | None:
+    return None if memory is None else Use(memory, cpu or 0.0)
 
 
 def sentence(end: Ended) -> str:
