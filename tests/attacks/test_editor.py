@@ -1,15 +1,10 @@
-"""The attacks and the bombs as code of a notebook: in the editor of a real hub, started by root and by nobody."""
+"""The attacks as code of a notebook, in the editor of a real hub."""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import shutil
 import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,42 +15,16 @@ import pytest
 from tests.attacks import inside
 from tests.support.hub import RunningHub, make_course, start
 from tests.support.marimo_client import MarimoClient
-from tests.support.processes import eventually
 from tests.support.students import Student
 
 pytestmark = pytest.mark.real
 
 SOURCE = Path(inside.__file__).read_text()
-CHECKOUT = Path(__file__).parents[2]
-SYSTEM_PYTHON = "/usr/bin/python3"  # one that a user other than root can run
-UNPRIVILEGED = 21500
-SMALL = """[hub]
-title = "Attacked course"
-session_memory_mb = 384
-session_processes = 48
-session_disk_mb = 64
-"""
-TOGETHER = """import json
+CELL = """import json
 source = {source!r}
 inside = {{"__name__": "inside"}}
 exec(source, inside)
 """
-
-# What a notebook can do to a hub that isolates nothing: enough to know that the attacks are real.
-POSSIBLE_WITHOUT_A_SANDBOX = {
-    "read_the_files_of_another_student",
-    "read_a_file_of_the_hub",
-    "look_around_on_the_host",
-    "reach_the_hub_over_tcp",
-    "reach_an_abstract_socket",
-    "reach_a_socket_by_its_path",
-    "find_an_interface",
-    "see_a_process_of_the_host",
-    "leave_a_set_user_id_file",
-    "call_what_a_notebook_never_needs",
-    "make_a_namespace",
-    "plant_code_in_the_environment",
-}
 
 
 class Scene:
@@ -93,7 +62,7 @@ class Scene:
     def attack(self, **facts: Any) -> list[dict[str, Any]]:
         """Every attack, run by a cell of alice's."""
         tab = self.alice.edit()
-        code = TOGETHER.format(source=SOURCE) + (
+        code = CELL.format(source=SOURCE) + (
             f"results = inside['run'](json.loads({json.dumps({**self.facts, **facts})!r}))\n"
             "open('results.json', 'w').write(json.dumps(results))"
         )
