@@ -24,7 +24,9 @@ GB = 1 << 30
 class World:
     """A machine whose memory, clock and running sessions a test sets."""
 
-    def __init__(self, limit: int = 100, parallel: int = 50, *, free: int = 64 * GB, reserve: int = GB) -> None:
+    def __init__(
+        self, limit: int = 100, parallel: int = 50, *, free: int = 64 * GB, reserve: int = GB
+    ) -> None:
         self.free, self.now, self.up = free, 0.0, 0
         self.admission = Admission(
             limit, parallel, reserve=reserve, free=lambda: self.free, clock=lambda: self.now
