@@ -160,7 +160,10 @@ def parse(text: str, name: str = FILE_NAME) -> CourseConfig:
     """Parse ``text``; ``name`` is the file name for messages. Raises ConfigError as `load` does."""
     try:
         data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also a number of more digits than Python reads
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: also a number of more digits than Python reads
         raise ConfigError(_toml_message(error, name)) from None
     _refuse_misspelt_section(data, text, name)
     try:
