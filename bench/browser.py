@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
+from tests.e2e.conftest import ARGUMENTS, CHROMIUM
+from tests.support.hub import RunningHub, running
 
 from bench.report import Measure, Sheet
 from bench.sessions import ITEM, demo_course, interpreter, plain_server
-from tests.e2e.conftest import ARGUMENTS, CHROMIUM
-from tests.support.hub import RunningHub, running
 
 LAST = "Q4: name that metal"
 """Shown by the last check of the demo assignment."""

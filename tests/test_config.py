@@ -162,7 +162,7 @@ def test_broken_toml_names_line_and_column() -> None:
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such file.*Tip: name the course with -C DIR"):
+    with pytest.raises(ConfigError, match=r"there is no such file.*Tip: name the course with -C DIR"):
         load(tmp_path / FILE_NAME)
 
 

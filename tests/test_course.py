@@ -172,7 +172,7 @@ def test_an_item_is_found_by_its_name_or_its_prefix_up_to_a_dash(items: Path) ->
 
 
 def test_a_prefix_that_fits_several_items_lists_them(items: Path) -> None:
-    with pytest.raises(NotFound, match="fits several items.*A2-Heat, A2-Sound"):
+    with pytest.raises(NotFound, match=r"fits several items.*A2-Heat, A2-Sound"):
         find_item(items, "A2")
 
 
