@@ -16,7 +16,7 @@ async def answers(socket: Path, base_url: str, patience: float) -> bool:
     try:
         async with asyncio.timeout(patience):
             return await _ask(socket, f"{quote(base_url)}/health")
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError):  # ValueError: a first line that does not end
         return False
 
 

@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from mograder.errors import Conflict, MograderError, SessionFailed, Unavailable
+from mograder.sessions import places
 from mograder.sessions.admission import Admission
 from mograder.sessions.answers import answers
 from mograder.sessions.idleness import Idleness
-from mograder.sessions.launchers.base import LOG_LIMIT, Launcher, log_tail
-from mograder.sessions.model import LaunchPlan, LaunchSpec, Session, SessionKey, State
+from mograder.sessions.launchers.base import Launcher, log_tail
+from mograder.sessions.model import Handle, LaunchPlan, LaunchSpec, Session, SessionKey, State
 from mograder.sessions.progress import Event, Progress
 from mograder.sessions.registry import Registry
 
@@ -58,6 +58,7 @@ class Sessions:
         self._live: dict[SessionKey, Session] = {}
         self._by_id: dict[str, Session] = {}
         self._starts: dict[SessionKey, asyncio.Task[Session]] = {}
+        self._launches: dict[str, asyncio.Task[Handle]] = {}
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[SessionKey, Progress] = {}
         self._watchers: set[asyncio.Task[None]] = set()
@@ -72,16 +73,13 @@ class Sessions:
         session = self.get(key)
         if session is not None and session.state is State.READY:
             return session
-        if key not in self._starts:
-            if stopping := self._stopping(key):
-                await asyncio.wait([stopping])
-            self._begin(key, prepare)
+        self._begin(key, prepare)
         return await self._outcome(key, self._starts[key])
 
     def begin(self, key: SessionKey, prepare: Prepare) -> None:
         """As `start`, without waiting: who wants to know watches `progress`."""
         session = self.get(key)
-        if key not in self._starts and (session is None or not session.live):
+        if session is None or session.state is not State.READY:
             self._begin(key, prepare)
 
     def get(self, key: SessionKey) -> Session | None:
@@ -114,7 +112,8 @@ class Sessions:
         """End the session for ``key``, even a starting one, and wait until it is gone. False if there was none."""
         starting = self._starts.get(key)
         if starting is not None:
-            starting.cancel()
+            if not starting.cancelling():
+                starting.cancel()
             await asyncio.wait([starting])
         session = self._live.get(key)
         if session is None:
@@ -123,10 +122,10 @@ class Sessions:
         return True
 
     async def stop_all(self) -> int:
-        """End every session; the number ended."""
-        return sum(
-            await asyncio.gather(*(self.stop(session.key, "The hub was stopped.") for session in self.all()))
-        )
+        """End every session, starting ones too; the number ended."""
+        keys = {session.key for session in self.all()} | self._starts.keys()
+        stops = (self.stop(key, "The hub was stopped.") for key in keys)
+        return sum(done is True for done in await asyncio.gather(*stops, return_exceptions=True))
 
     async def lost(self, session_id: str) -> None:
         """The gateway can not reach a session: end what is left of it, unless it answers after all."""
@@ -134,30 +133,37 @@ class Sessions:
         if session is None or session.state is not State.READY:
             return
         alive = session.handle is not None and self._launcher.alive(session.handle)
-        if not alive or not await answers(session.socket, f"/{session.key.path}", 5):
+        if alive and await answers(session.socket, f"/{session.key.path}", 5):
+            return
+        if session.state is State.READY:
             await asyncio.shield(self._ending(session, "Its server no longer answers."))
 
     async def adopt(self) -> list[Session]:
         """Take over what an earlier hub left running, clean up what did not survive. The sessions taken over."""
         await self._launcher.open()
         rows = await asyncio.to_thread(self._registry.all)
-        adopted = [s for s in await asyncio.gather(*(self._adopt(row) for row in rows)) if s is not None]
-        await asyncio.to_thread(_remove_orphans, self._directory, {s.directory for s in adopted})
+        newest = {row.key: row for row in sorted(rows, key=lambda row: row.started)}
+        found = await asyncio.gather(*(self._adopt(row, newest[row.key] is row) for row in rows))
+        adopted = [session for session in found if session is not None]
+        await asyncio.to_thread(places.clear_orphans, self._directory, {s.directory for s in adopted})
         return adopted
 
     async def sweep(self) -> list[Session]:
         """Stop what has been idle for too long and cut logs; the sessions stopped."""
         for session in self.all():
-            await asyncio.to_thread(_cap_log, session.directory / "output.log")
+            await asyncio.to_thread(places.cap_log, session.directory / "output.log")
         await self._measure()
         await asyncio.to_thread(self._registry.seen, [(s.id, s.last_seen) for s in self.all()])
-        stopped = []
-        for session in self.all():
-            if session.state is State.READY and self._idleness.over(session, self._clock()):
-                log.info("idle: stopping %s", session.key.path)
-                await self.stop(session.key, "It was not used for a while.")
-                stopped.append(session)
-        return stopped
+        idle = [session for session in self.all() if self._is_idle(session)]
+        stuck = [s for s in self._live.values() if s.state is State.STOPPING and s.id not in self._stops]
+        for session in (*idle, *stuck):
+            if session in stuck or self._is_idle(session):  # somebody may have come back meanwhile
+                log.info("stopping %s", session.key.path)
+                with contextlib.suppress(
+                    Exception
+                ):  # `_stopped` has said it; the others must not wait for it
+                    await asyncio.shield(self._ending(session, "It was not used for a while."))
+        return [session for session in idle if session.state is State.GONE]
 
     def idle_left(self, session: Session) -> int | None:
         """Seconds until a session is stopped if nothing happens in it; None while that is far away."""
@@ -179,12 +185,13 @@ class Sessions:
         await self._launcher.shutdown()
 
     async def close(self) -> None:
-        """Stop watching; the sessions themselves go on."""
-        await self._launcher.close()
+        """Stop watching; the sessions themselves go on. What is just starting or stopping is ended first."""
         tasks = [*self._starts.values(), *self._watchers]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._stops.values(), return_exceptions=True)
+        await self._launcher.close()
         await asyncio.to_thread(self._registry.seen, [(s.id, s.last_seen) for s in self.all()])
 
     async def _outcome(self, key: SessionKey, task: asyncio.Task[Session]) -> Session:
@@ -198,9 +205,8 @@ class Sessions:
             raise Conflict(f"The start of {key.item} was stopped.", tip="open it again.")
         return task.result()
 
-    def _stopping(self, key: SessionKey) -> asyncio.Task[None] | None:
-        session = self._live.get(key)
-        return None if session is None else self._stops.get(session.id)
+    def _is_idle(self, session: Session) -> bool:
+        return session.state is State.READY and self._idleness.over(session, self._clock())
 
     def _begin(self, key: SessionKey, prepare: Prepare) -> None:
         if key in self._starts:
@@ -219,13 +225,21 @@ class Sessions:
     async def _start(self, key: SessionKey, prepare: Prepare) -> Session:
         progress = self._progress[key]
         try:
+            await self._until_gone(key)
             session = await self._admitted(key, await prepare(progress), progress)
         except BaseException as error:
+            if not isinstance(error, MograderError | asyncio.CancelledError):
+                log.exception("the start of %s failed", key.path)
             # Whoever watches must learn it; the error goes on to whoever waits.
             progress.say(Event("failed", _sentence(error), log_tail=getattr(error, "log_tail", "")))
             raise
         progress.say(Event("ready", "The notebook is ready.", url=session.url))
         return session
+
+    async def _until_gone(self, key: SessionKey) -> None:
+        """An earlier session may still be ending, or could not be ended: two would write the same notebook."""
+        while (session := self._live.get(key)) is not None:
+            await asyncio.shield(self._ending(session, "It is started anew."))
 
     async def _admitted(self, key: SessionKey, plan: LaunchPlan, progress: Progress) -> Session:
         try:
@@ -233,7 +247,7 @@ class Sessions:
                 return await self._bring_up(key, plan, progress)
         except BaseException:
             if plan.scratch is not None:
-                await asyncio.shield(asyncio.to_thread(shutil.rmtree, plan.scratch, ignore_errors=True))
+                await asyncio.shield(asyncio.to_thread(places.clear, [plan.scratch]))
             raise
 
     def _up(self) -> int:
@@ -244,22 +258,32 @@ class Sessions:
         session = self._new(key, plan)
         progress.step("Starting the notebook")
         try:
-            spec = LaunchSpec(session.id, key, plan, session.socket, session.directory)
-            session.handle = await self._launcher.launch(spec)
-            self._registry.save(session)
+            await self._launch(session, plan)
             await self._until_ready(session)
+            session.state = State.READY
+            self._registry.save(session)
         except BaseException as error:
-            await asyncio.shield(self._discard(session, str(error)))
+            if isinstance(error, SessionFailed) and not error.log_tail:
+                error.log_tail = await asyncio.to_thread(log_tail, session.directory / "output.log")
+            with contextlib.suppress(Exception):  # `_stopped` has said it; the first error is the one to tell
+                await asyncio.shield(self._ending(session, str(error)))
             raise
-        session.state = State.READY
-        self._registry.save(session)
         self._watch(session)
         return session
+
+    async def _launch(self, session: Session, plan: LaunchPlan) -> None:
+        """A launch is not broken off half-way: what it had started by then would be nobody's."""
+        spec = LaunchSpec(session.id, session.key, plan, session.socket, session.directory)
+        task = asyncio.create_task(self._launcher.launch(spec), name=f"launch {session.key.path}")
+        self._launches[session.id] = task
+        session.handle = await asyncio.shield(task)
+        del self._launches[session.id]
+        self._registry.save(session)
 
     def _new(self, key: SessionKey, plan: LaunchPlan) -> Session:
         session_id = secrets.token_hex(8)
         directory = self._directory / session_id
-        directory.mkdir(parents=True, mode=0o700)
+        places.make(directory)
         now = self._clock()
         session = Session(
             id=session_id,
@@ -285,15 +309,13 @@ class Sessions:
             await asyncio.wait([answer, end], return_when=asyncio.FIRST_COMPLETED)
             if answer.done() and answer.result():
                 return
-            why = end.result() if end.done() else f"It did not answer within {START_TIMEOUT:.0f} seconds."
+            await asyncio.wait([end], timeout=1)  # who hangs up may be about to end, and then says more
+            why = end.result() if end.done() else "Its server does not answer."
         finally:
             answer.cancel()
             end.cancel()
             await asyncio.gather(answer, end, return_exceptions=True)
-        tail = await asyncio.to_thread(log_tail, session.directory / "output.log")
-        raise SessionFailed(
-            f"The notebook {session.key.item} could not be started. {why}".strip(), log_tail=tail
-        )
+        raise SessionFailed(f"The notebook {session.key.item} could not be started. {why}".strip())
 
     def _watch(self, session: Session) -> None:
         task = asyncio.create_task(self._until_end(session), name=f"watch {session.key.path}")
@@ -312,32 +334,49 @@ class Sessions:
             session.state = State.STOPPING
             task = asyncio.create_task(self._discard(session, reason), name=f"stop {session.key.path}")
             self._stops[session.id] = task
-            task.add_done_callback(lambda _: self._stops.pop(session.id, None))
+            task.add_done_callback(lambda done: self._stopped(session, done))
         return self._stops[session.id]
 
+    def _stopped(self, session: Session, task: asyncio.Task[None]) -> None:
+        self._stops.pop(session.id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s could not be stopped; it is tried again", session.key.path, exc_info=error)
+
     async def _discard(self, session: Session, reason: str) -> None:
-        """End every process of a session, then forget it."""
+        """End every process of a session, then forget it: the row last, so that the next hub can finish this."""
         session.reason = reason
+        if (launch := self._launches.pop(session.id, None)) is not None:
+            await asyncio.wait([launch])
+            failed = launch.cancelled() or launch.exception() is not None
+            session.handle = None if failed else launch.result()
         if session.handle is not None:
             await self._launcher.stop(session.handle)
         session.state = State.GONE
         if self._live.get(session.key) is session:
             del self._live[session.key]
+            self._forget_success(session.key)
         self._by_id.pop(session.id, None)
         self._idleness.forget(session)
-        self._registry.forget(session.id)
         self._admission.ended()
-        await asyncio.to_thread(_clean, session)
+        await asyncio.to_thread(places.clear, [session.directory, session.scratch])
+        self._registry.forget(session.id)
 
-    async def _adopt(self, session: Session) -> Session | None:
-        alive = session.handle is not None and self._launcher.alive(session.handle)
-        if not alive or not await answers(session.socket, f"/{session.key.path}", 10):
-            await self._discard(session, "It did not survive.")
-            return None
-        session.state = State.READY
-        self._live[session.key] = self._by_id[session.id] = session
-        self._watch(session)
-        return session
+    def _forget_success(self, key: SessionKey) -> None:
+        """Who watches from now on waits for the next start; a failure stays to be read."""
+        progress = self._progress.get(key)
+        if progress is not None and progress.events and progress.events[-1].kind == "ready":
+            del self._progress[key]
+
+    async def _adopt(self, session: Session, wanted: bool) -> Session | None:
+        alive = wanted and session.handle is not None and self._launcher.alive(session.handle)
+        if alive and await answers(session.socket, f"/{session.key.path}", 10):
+            session.state = State.READY
+            self._live[session.key] = self._by_id[session.id] = session
+            self._watch(session)
+            return session
+        with contextlib.suppress(Exception):  # `_stopped` has said it; its row stays for the next hub
+            await self._ending(session, "It did not survive.")
+        return None
 
 
 def _sentence(error: BaseException) -> str:
@@ -345,24 +384,3 @@ def _sentence(error: BaseException) -> str:
         return str(error)
     stopped = isinstance(error, asyncio.CancelledError)
     return "The start was stopped." if stopped else "Something went wrong in the hub; it was noted."
-
-
-def _clean(session: Session) -> None:
-    for directory in (session.directory, session.scratch):
-        if directory is not None:
-            shutil.rmtree(directory, ignore_errors=True)
-
-
-def _remove_orphans(root: Path, kept: set[Path]) -> None:
-    """Directories of sessions that nobody wrote down: their hub ended between making and noting them."""
-    for directory in root.iterdir() if root.is_dir() else ():
-        if directory not in kept:
-            shutil.rmtree(directory, ignore_errors=True)
-
-
-def _cap_log(path: Path) -> None:
-    """A session writes with O_APPEND, so cutting its log to nothing is safe at any moment."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat(follow_symlinks=False).st_size > LOG_LIMIT:
-            with path.open("r+b") as file:
-                file.truncate(0)

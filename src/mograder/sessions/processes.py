@@ -7,17 +7,22 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+_ROUNDS = 50
+"""How often is looked for processes that were started while others were being ended."""
 
-def start_time(pid: int) -> float | None:
-    """When a process started, in clock ticks since boot (proc(5)); None if it is gone or a zombie."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+
+def start_time(pid: int, *, ended: bool = False) -> float | None:
+    """When a process started, in clock ticks since boot (proc(5)); None if it is gone.
+
+    A zombie is gone, unless ``ended`` asks for it too: to its parent it stays itself until it is waited for.
+    """
+    fields = _status(pid)
+    if not fields or (fields[0] in (b"Z", b"X") and not ended):
         return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else float(fields[19])
+    return float(fields[19])
 
 
 def is_same(pid: int, started: float) -> bool:
@@ -28,11 +33,9 @@ def is_same(pid: int, started: float) -> bool:
 def descendants(pid: int) -> list[int]:
     """``pid`` and every process below it, parents first."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208  names, not paths
-        if entry.isdigit():
-            with contextlib.suppress(OSError, IndexError):
-                text = Path(f"/proc/{entry}/stat").read_text()
-                children.setdefault(int(text.rpartition(")")[2].split()[1]), []).append(int(entry))
+    for process in _all():
+        if fields := _status(process):
+            children.setdefault(int(fields[1]), []).append(process)
     found, waiting = [], [pid]
     while waiting:
         current = waiting.pop()
@@ -42,11 +45,56 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill_tree(pid: int) -> None:
-    """End a process and all below it; freezes parents first so that nothing new is started meanwhile."""
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for process in descendants(pid):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(process, number)
+    """End a process and all below it; everything is frozen first, so that nothing new is started meanwhile."""
+    frozen: set[int] = set()
+    for _ in range(_ROUNDS):
+        new = [process for process in descendants(pid) if process not in frozen]
+        if not new:
+            break
+        _signal(new, signal.SIGSTOP)
+        frozen.update(new)
+    _signal(descendants(pid), signal.SIGKILL)
+
+
+def kill_marked(variable: str) -> None:
+    """End every process that was started with ``variable`` (``NAME=value``), wherever it hung itself up since."""
+    mark = b"\0" + os.fsencode(variable) + b"\0"
+    for _ in range(_ROUNDS):
+        found = [process for process in _all() if mark in b"\0" + _environment(process)]
+        if not found:
+            return
+        _signal(found, signal.SIGKILL)
+
+
+def _all() -> list[int]:
+    try:
+        return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]  # noqa: PTH208  names, not paths
+    except FileNotFoundError:
+        return []
+
+
+def _status(pid: int) -> list[bytes]:
+    """The fields of ``/proc/pid/stat`` from the state on; empty if it is gone.
+
+    Bytes: what stands before them is the process's name, which it chooses itself and which need not be text.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""  # gone, or somebody else's
+
+
+def _signal(processes: Iterable[int], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process, number)
 
 
 async def wait_end(pid: int, started: float) -> None:

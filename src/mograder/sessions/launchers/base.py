@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
@@ -71,11 +72,9 @@ def listen(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        old = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(old)
+        # On Linux the name gets the socket's own mode; changing the umask would change it for other threads too.
+        os.fchmod(listener.fileno(), 0o600)
+        listener.bind(str(path))
         listener.listen(256)
     except OSError:
         listener.close()
@@ -86,9 +85,11 @@ def listen(path: Path) -> socket.socket:
 def log_tail(path: Path, limit: int = 4000) -> str:
     """The last ``limit`` bytes of a session's output as text; empty if there is none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
     with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
         file.seek(max(0, os.fstat(descriptor).st_size - limit))
         return file.read(limit).decode("utf-8", "replace")

@@ -45,15 +45,12 @@ class ProcessLauncher:
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         child = await asyncio.to_thread(self._spawn, spec)
-        started = processes.start_time(child.pid)
-        if started is None:
-            raise SessionFailed(f"The server of {spec.key.item} ended at once.")
         self._children[child.pid] = child
-        return Handle(child.pid, started)
+        started = processes.start_time(child.pid, ended=True)  # not waited for yet, so it is there
+        return Handle(child.pid, started or 0.0, {"home": str(_home(spec))})
 
     async def stop(self, handle: Handle) -> None:
-        if processes.is_same(handle.pid, handle.started):
-            await asyncio.to_thread(processes.kill_tree, handle.pid)
+        await asyncio.to_thread(_end, handle)
         await self.wait(handle)
 
     def alive(self, handle: Handle) -> bool:
@@ -64,15 +61,14 @@ class ProcessLauncher:
         child = self._children.pop(handle.pid, None)
         if child is None:
             return ""
-        status = await asyncio.to_thread(child.wait)
-        # marimo has its kernel in a session of its own, which may outlive its server.
+        status = child.wait()  # it has ended, so this waits for nothing
         return "" if status == 0 else f"Its server ended with {_words(status)}."
 
     async def measure(self, handles: Iterable[Handle]) -> list[Use | None]:
         return await asyncio.to_thread(lambda: [_use(handle) for handle in handles])
 
     def _spawn(self, spec: LaunchSpec) -> subprocess.Popen[bytes]:
-        home = spec.directory / "home"
+        home = _home(spec)
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(listen(spec.socket))
@@ -95,6 +91,18 @@ class ProcessLauncher:
                     f"The interpreter of {spec.key.item} can not be started ({error.strerror}).",
                     tip="publish the item again, so that its environment is built anew.",
                 ) from error
+
+
+def _home(spec: LaunchSpec) -> Path:
+    return spec.directory / "home"
+
+
+def _end(handle: Handle) -> None:
+    """A session's home is in the environment of all its processes, also of those that left its tree."""
+    if processes.is_same(handle.pid, handle.started):
+        processes.kill_tree(handle.pid)
+    if home := handle.extra.get("home"):
+        processes.kill_marked(f"HOME={home}")
 
 
 def _use(handle: Handle) -> Use | None:
