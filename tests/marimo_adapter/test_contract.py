@@ -17,15 +17,25 @@ import pytest
 from mograder.marimo_adapter.owner import Warm
 from tests.marimo_adapter.conftest import Live, Make, forked, warm_process
 from tests.support.marimo_client import MarimoClient
-from tests.support.marimo_environments import VERSIONS, python_with_marimo
+from tests.support.marimo_environments import NEWEST, VERSIONS, find_python, python_with_marimo
 from tests.support.processes import alive, descendants, eventually, internet_sockets
 
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+#: marimo's versions on the Python that runs the tests, and the newest on those whose objects can be immortal.
+COMBINATIONS = (*((version, "") for version in VERSIONS), (NEWEST, "3.12"), (NEWEST, "3.13"))
+
+
+@pytest.fixture(scope="module", params=COMBINATIONS, ids=lambda pair: "-py".join(filter(None, pair)))
 def python(request: pytest.FixtureRequest) -> Path:
-    return python_with_marimo(request.param)
+    marimo, version = request.param
+    if not version:
+        return python_with_marimo(marimo)
+    base = find_python(version)
+    if base is None:
+        pytest.skip(f"no Python {version} here")
+    return python_with_marimo(marimo, base=base)
 
 
 @pytest.fixture(scope="module")

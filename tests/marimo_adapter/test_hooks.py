@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing.connection
 import os
-import socket
 import stat
 import sys
 import types
 from pathlib import Path
 
 import pytest
+import uvicorn
+from marimo._config.manager import MarimoConfigManager
+from marimo._server import start
+from marimo._session.notebook.storage import FilesystemStorage
 
 from mograder.marimo_adapter import hooks
 
@@ -37,32 +42,24 @@ def test_a_failed_replacement_leaves_the_old_text_and_nothing_else(tmp_path: Pat
     assert os.listdir(tmp_path) == ["A1.py"]
 
 
-def test_a_web_server_that_takes_no_socket_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A process in which nothing was prepared yet."""
+    monkeypatch.setattr(hooks, "_prepared", [])
+    return monkeypatch
+
+
+def test_a_web_server_that_takes_no_socket_is_noticed(fresh: pytest.MonkeyPatch) -> None:
     class Server:
         def run(self) -> None: ...
 
-    monkeypatch.setitem(sys.modules, "uvicorn", types.SimpleNamespace(Server=Server))
-    with (
-        socket.socket(socket.AF_UNIX) as listener,
-        pytest.raises(hooks.HookMissing, match="takes no sockets"),
-    ):
-        hooks.serve_on(listener)
-
-
-def test_a_command_line_that_has_moved_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "marimo._cli.cli", types.SimpleNamespace(start=print))
-    with pytest.raises(hooks.HookMissing, match="no click command"):
-        hooks.command_line()
-
-
-def test_a_configuration_that_has_moved_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "marimo._server.start", types.SimpleNamespace())
-    with pytest.raises(hooks.HookMissing, match="takes no overrides"):
-        hooks.lock_settings({})
+    fresh.setitem(sys.modules, "uvicorn", types.SimpleNamespace(Server=Server))
+    with pytest.raises(hooks.HookMissing, match="takes no sockets"):
+        hooks.prepare()
 
 
 def test_what_a_session_can_do_without_is_left_out_with_a_word(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fresh: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moved = types.SimpleNamespace()
     for name in (
@@ -70,9 +67,42 @@ def test_what_a_session_can_do_without_is_left_out_with_a_word(
         "marimo._server.notebook.storage",
         "marimo._server.start",
     ):
-        monkeypatch.setitem(sys.modules, name, moved)
-    monkeypatch.setattr(hooks, "private_channel", lambda: None)
-    hooks.install({})
+        fresh.setitem(sys.modules, name, moved)
+    fresh.setattr(multiprocessing.connection, "Listener", multiprocessing.connection.Listener)
+    fresh.setattr(uvicorn.Server, "run", uvicorn.Server.run)
+    hooks.prepare()
     said = capsys.readouterr().err
     assert "FilesystemStorage" in said
     assert "overrides" in said
+
+
+def test_a_process_that_serves_nothing_has_multiprocessing_as_it_is(fresh: pytest.MonkeyPatch) -> None:
+    fresh.setattr(multiprocessing.connection, "Listener", multiprocessing.connection.Listener)
+    fresh.setattr(uvicorn.Server, "run", uvicorn.Server.run)
+    fresh.setattr(start, "get_default_config_manager", start.get_default_config_manager)
+    fresh.setattr(MarimoConfigManager, "with_overrides", MarimoConfigManager.with_overrides)
+    fresh.setattr(FilesystemStorage, "write", FilesystemStorage.write)
+    hooks.prepare()
+    with multiprocessing.connection.Listener(family="AF_INET") as listener:
+        assert isinstance(listener.address, tuple)
+    fresh.setattr(hooks, "_served", types.SimpleNamespace(settings={}, listener=None))
+    with multiprocessing.connection.Listener(family="AF_INET") as listener:
+        assert isinstance(listener.address, str)
+
+
+def test_a_save_that_can_not_be_made_leaves_the_old_notebook(
+    fresh: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fresh.setattr(FilesystemStorage, "write", FilesystemStorage.write)
+    vars(hooks)["_atomic_saves"]()
+    fresh.setattr(hooks, "_served", types.SimpleNamespace(settings={}, listener=None))
+    (tmp_path / "A1.py").write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fresh.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        FilesystemStorage().write(tmp_path / "A1.py", "new")
+    assert (tmp_path / "A1.py").read_text() == "old"
+    assert os.listdir(tmp_path) == ["A1.py"]

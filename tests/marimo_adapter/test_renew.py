@@ -36,9 +36,8 @@ def test_numpy_s_global_numbers_are_seeded_again(monkeypatch: pytest.MonkeyPatch
 def test_marimo_forgets_where_its_configuration_was(monkeypatch: pytest.MonkeyPatch) -> None:
     from marimo._config import utils
 
-    caches.collect()
     monkeypatch.setenv("HOME", "/nowhere")
     utils.get_user_config_path()
     assert utils.get_user_config_path.cache_info().currsize == 1
-    caches.clear()
+    caches.forget()
     assert utils.get_user_config_path.cache_info().currsize == 0

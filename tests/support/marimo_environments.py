@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,20 +18,30 @@ VERSIONS = (NEWEST, "0.24.2", "0.23.16", "0.20.4")
 
 
 def python_with_marimo(marimo: str, *, base: str = sys.executable, root: Path | None = None) -> Path:
-    """The interpreter of an environment with this marimo, numpy, and this tree's part for environments."""
+    """The interpreter of an environment with this marimo, numpy, and this tree's part for environments.
+
+    ``base`` is the Python that it is made from.
+    """
     root = root or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mograder-tests"
-    tag = f"{sys.version_info.major}{sys.version_info.minor}" if base == sys.executable else "system"
+    tag = sha256(str(Path(base).resolve()).encode()).hexdigest()[:8]
     place = root / f"marimo-{marimo}-{tag}"
     python = place / "bin" / "python"
     if not (place / "complete").exists():
         shutil.rmtree(place, ignore_errors=True)
         _uv("venv", "--quiet", "--python", base, str(place))
-        _uv(
-            "pip", "install", "--quiet", "--compile-bytecode", "-p", str(python), f"marimo=={marimo}", "numpy"
-        )
+        _uv("pip", "install", "--quiet", "--compile-bytecode", "-p", str(python), f"marimo=={marimo}", "numpy")
         (place / "complete").touch()
     _provide(next(place.glob("lib/python3.*/site-packages")))
     return python
+
+
+def find_python(version: str) -> str | None:
+    """An installed Python of this version ("3.13"), wherever such things are kept; None if there is none."""
+    if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
+        return sys.executable
+    kept = [*Path.home().glob(f".pyenv/versions/{version}*/bin/python{version}"), Path(f"/usr/bin/python{version}")]
+    kept += Path.home().glob(f".local/share/uv/python/cpython-{version}*/bin/python{version}")
+    return next((str(path) for path in kept if path.exists()), None)
 
 
 def _provide(site_packages: Path) -> None:

@@ -23,27 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from mograder.marimo_adapter import options, session
+from mograder.marimo_adapter import commands, options, session
 from mograder.marimo_adapter.control import Order
-
-#: The notebook for an environment that is not there for one in particular.
-_PLAIN = """\
-import marimo
-
-app = marimo.App()
-
-
-@app.cell
-def _():
-    import marimo as mo
-    return (mo,)
-
-
-@app.cell
-def _(mo):
-    mo.md("ready")
-    return
-"""
 
 
 @dataclass(frozen=True)
@@ -77,7 +58,7 @@ def learn(notebook: Path | None, *, timeout: float) -> Learned:
 
 
 def _export(root: Path) -> None:
-    (root / "workspace" / "plain_export.py").write_text(_PLAIN)
+    (root / "workspace" / "plain_export.py").write_text(commands.PLAIN)
     spec = options.ExportSpec("plain_export.py", str(root / "out.html"))
     order = Order(spec=spec, cwd=str(root / "workspace"), env=options.environment(root / "home"))
     os.waitpid(session.fork(order, after=lambda: tell(root / "export.modules")), 0)
@@ -88,7 +69,7 @@ def _workspace(root: Path, notebook: Path | None) -> str:
     place = root / "workspace"
     place.mkdir()
     if notebook is None:
-        (place / "plain.py").write_text(_PLAIN)
+        (place / "plain.py").write_text(commands.PLAIN)
         return "plain.py"
     for entry in notebook.parent.iterdir():
         if entry.name != notebook.name:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from mograder.errors import MograderError
-from mograder.marimo_adapter import hooks, kernels, options, readable, serve
+from mograder.marimo_adapter import commands, hooks, kernels, options, readable
 
 #: Exit statuses: every cell ran; a cell failed but the HTML is there; there is no HTML.
 DONE, CELLS_FAILED, NO_HTML = 0, 1, 2
@@ -43,9 +43,10 @@ def export(spec: options.ExportSpec, start_kernel: kernels.Start | None = None) 
     output = Path(spec.output)
     partial = output.with_name(f".{output.name}.part")
     partial.unlink(missing_ok=True)
-    hooks.install({})
+    hooks.prepare()
+    hooks.enter({})
     kernels.start_with(start_kernel or kernels.watched)
-    status = serve.run(hooks.command_line(), options.export_arguments(spec, str(partial)))
+    status = commands.export(spec, partial)
     if not partial.is_file():
         return NO_HTML
     html = partial.read_text(encoding="utf-8")

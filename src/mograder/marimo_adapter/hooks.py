@@ -1,8 +1,10 @@
-"""The changes made to marimo inside a session's process, each with a probe that says when marimo has moved.
+"""The changes made to marimo in memory, each with a probe that says when marimo has moved.
 
-Applied in memory, before marimo's command line runs; nothing on disk is touched. ``HookMissing`` means that
-the installed marimo no longer has the place that a hook changes: where the hook carries the session, serving
-falls back to the relay; elsewhere the session goes on without it and its log says so.
+``prepare`` puts them in place, once in a process; they sleep until ``enter`` says what this process serves. So a warm
+process prepares for all its sessions, and a kernel, which never enters, has marimo and multiprocessing as they are.
+
+``HookMissing`` means that the installed marimo no longer has the place that a hook changes. Where the hook carries
+the session, serving falls back to the relay; elsewhere the session goes on without it and its log says so.
 """
 
 from __future__ import annotations
@@ -13,62 +15,81 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
-
-
-class Command(Protocol):
-    """What is used of marimo's command line: click's own entry."""
-
-    def main(self, args: list[str], prog_name: str, *, standalone_mode: bool) -> Any: ...
+from typing import Any
 
 
 class HookMissing(Exception):
     """The installed marimo (or a library under it) lacks the place that a hook changes."""
 
 
-def command_line() -> Command:
-    """marimo's own command line (a click group). Raises ``HookMissing``."""
-    group: Any = getattr(_module("marimo._cli.cli"), "main", None)
-    if not hasattr(group, "main"):
-        raise HookMissing("marimo._cli.cli.main is no click command")
-    return cast("Command", group)
+class _Served:
+    """What this process serves. ``settings`` is None in every process that is no server."""
+
+    listener: socket.socket | None = None
+    settings: Mapping[str, Any] | None = None
 
 
-def serve_on(listener: socket.socket) -> None:
-    """Make marimo's web server accept on ``listener`` in place of a TCP port of its own."""
+_served = _Served()
+_prepared: list[str] = []
+
+
+def prepare() -> None:
+    """Put the changes in place. Raises ``HookMissing`` if marimo can not be made to use a given socket."""
+    if _prepared:
+        return
+    _prepared.append("given socket")
+    _given_socket()
+    hooks: tuple[Callable[[], None], ...] = (_private_channel, _locked_settings, _atomic_saves)
+    for hook in hooks:
+        try:
+            hook()
+        except HookMissing as missing:
+            print(f"mograder: going on without a change to marimo: {missing}", file=sys.stderr)
+
+
+def enter(settings: Mapping[str, Any], listener: socket.socket | None = None) -> None:
+    """From now on this process is marimo's server, on ``listener`` (None: on none, for an export).
+
+    ``settings`` win over every configuration that a student can write.
+    """
+    _served.settings, _served.listener = settings, listener
+
+
+def _given_socket() -> None:
+    """marimo's web server accepts on the given socket, in place of a TCP port of its own."""
     server: Any = getattr(_module("uvicorn"), "Server", None)
-    run = getattr(server, "run", None)
-    if run is None or "sockets" not in inspect.signature(run).parameters:
+    original = getattr(server, "run", None)
+    if original is None or "sockets" not in inspect.signature(original).parameters:
         raise HookMissing("uvicorn.Server.run takes no sockets")
 
-    def run_on_listener(self: Any, sockets: object = None) -> Any:
-        return run(self, sockets=[listener])
+    def run(self: Any, sockets: Any = None) -> Any:
+        return original(self, sockets=sockets if _served.listener is None else [_served.listener])
 
-    server.run = run_on_listener
+    server.run = run
 
 
-def private_channel() -> None:
-    """Move marimo's server-kernel channel from loopback TCP to a unix socket.
+def _private_channel() -> None:
+    """The server-kernel channel is a unix socket, in place of loopback TCP.
 
-    Stock marimo listens on 127.0.0.1 without a key and unpickles what it is sent: whoever shares the loopback
-    and connects first runs code in the server. A unix socket lies in multiprocessing's own directory, mode
-    0700.
+    Stock marimo listens on 127.0.0.1 without a key and unpickles what it is sent: whoever shares the loopback and
+    connects first runs code in the server. A unix socket lies in multiprocessing's own directory, mode 0700.
     """
     connection = _module("multiprocessing.connection")
     original: Any = connection.Listener
 
     class Listener(original):  # type: ignore[misc]
         def __init__(self, address: Any = None, family: Any = None, *args: Any, **named: Any) -> None:
-            private = family == "AF_INET" and address is None
-            super().__init__(address, "AF_UNIX" if private else family, *args, **named)
+            if _served.settings is not None and family == "AF_INET" and address is None:
+                family = "AF_UNIX"
+            super().__init__(address, family, *args, **named)
 
     connection.Listener = Listener
 
 
-def lock_settings(values: Mapping[str, Any]) -> None:
-    """Merge ``values`` over every configuration that a student can write."""
+def _locked_settings() -> None:
+    """Our settings lie over every configuration that a student can write, and stay on top."""
     start = _module("marimo._server.start")
     original = getattr(start, "get_default_config_manager", None)
     manager: Any = getattr(_module("marimo._config.manager"), "MarimoConfigManager", None)
@@ -76,19 +97,22 @@ def lock_settings(values: Mapping[str, Any]) -> None:
     if original is None or override is None:
         raise HookMissing("marimo's configuration takes no overrides")
 
-    def locked(*args: Any, **named: Any) -> Any:
-        return override(original(*args, **named), dict(values))
+    def lock(made: Any) -> Any:
+        return made if _served.settings is None else override(made, dict(_served.settings))
 
-    def locked_again(self: Any, *args: Any, **named: Any) -> Any:
+    def first(*args: Any, **named: Any) -> Any:
+        return lock(original(*args, **named))
+
+    def again(self: Any, *args: Any, **named: Any) -> Any:
         # marimo itself lays a notebook's header over everything else in this way.
-        return override(override(self, *args, **named), dict(values))
+        return lock(override(self, *args, **named))
 
-    start.get_default_config_manager = locked
-    manager.with_overrides = locked_again
+    start.get_default_config_manager = first
+    manager.with_overrides = again
 
 
-def atomic_saves() -> None:
-    """Make marimo replace a notebook in one step where it would truncate and then write it."""
+def _atomic_saves() -> None:
+    """marimo replaces a notebook in one step where it would truncate and then write it."""
     for name in ("marimo._session.notebook.storage", "marimo._server.notebook.storage"):
         storage: Any = getattr(_optional(name), "FilesystemStorage", None)
         if hasattr(storage, "write"):
@@ -98,21 +122,23 @@ def atomic_saves() -> None:
     original = storage.write
 
     def write(self: Any, path: Path, content: str) -> None:
+        if _served.settings is None:
+            original(self, path, content)
+            return
         try:
             replace_text(Path(str(path)), content)
-        except OSError:
-            # A full disk or a read-only directory: marimo's own way words the error for the student.
+        except PermissionError:
+            # The notebook may be writable where its directory is not. Any other error is the student's to see, and
+            # the old notebook stays: written in place on a full disk, it would be empty.
             original(self, path, content)
 
     storage.write = write
 
 
 def replace_text(path: Path, content: str) -> None:
-    """Write ``content`` (UTF-8) to ``path`` so that a reader, and a crash, meet the old text or the new,
-    whole.
+    """Write ``content`` (UTF-8) to ``path`` so that a reader, and a crash, meet the old text or the new, whole.
 
-    A new file lies beside the old one and takes its permissions. Raises ``OSError``; the old file is then
-    untouched.
+    A new file lies beside the old one and takes its permissions. Raises ``OSError``; the old file is then untouched.
     """
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
@@ -125,15 +151,6 @@ def replace_text(path: Path, content: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def install(values: Mapping[str, Any]) -> None:
-    """Apply the hooks that a session can do without; each one that fails is named in the session's log."""
-    for hook in (private_channel, lambda: lock_settings(values), atomic_saves):
-        try:
-            hook()
-        except HookMissing as missing:
-            print(f"mograder: going on without a change to marimo: {missing}", file=sys.stderr)
 
 
 def _mode(path: Path) -> int:

@@ -10,6 +10,7 @@ import os
 import select
 import threading
 from collections.abc import Callable
+from multiprocessing import context
 from typing import Any
 
 #: The name of marimo's own entry to a kernel process, in every version from 0.19 on.
@@ -19,15 +20,25 @@ Popen = Callable[[Any], Any]
 Start = Callable[[Any, Popen], Any]
 
 
+#: How this process starts kernels; empty: as multiprocessing does.
+_start: list[Start] = []
+_prepared: set[Any] = set()
+
+
+def prepare() -> None:
+    """Make it possible to say how kernels are started. Changes nothing by itself."""
+    for kind in {context.SpawnProcess, context.ForkProcess, context.Process} - _prepared:
+        _prepared.add(kind)
+        _replace(kind)
+
+
 def start_with(start: Start) -> None:
     """Have marimo's kernel processes started by ``start(process, original)``; other processes start as ever.
 
     ``original(process)`` is what multiprocessing would have done. ``process._target`` may be changed before.
     """
-    from multiprocessing import context
-
-    for kind in {context.SpawnProcess, context.ForkProcess, context.Process}:
-        _replace(kind, start)
+    prepare()
+    _start[:] = [start]
 
 
 def watched(process: Any, original: Popen) -> Any:
@@ -44,11 +55,11 @@ def is_kernel(process: Any) -> bool:
     return getattr(target, "__name__", "") == _TARGET and module.startswith("marimo.")
 
 
-def _replace(kind: Any, start: Start) -> None:
+def _replace(kind: Any) -> None:
     original = kind._Popen
 
     def popen(process: Any) -> Any:
-        return start(process, original) if is_kernel(process) else original(process)
+        return _start[0](process, original) if _start and is_kernel(process) else original(process)
 
     kind._Popen = staticmethod(popen)
 

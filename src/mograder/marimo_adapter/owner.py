@@ -107,7 +107,7 @@ class Warm:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [str(python), "-I", "-B", "-m", "mograder.marimo_adapter.warm", "--fd", str(theirs.fileno())]
         words += ["--timeout", str(timeout / 2)]  # the other half is for importing
-        words += ["--notebook", str(notebook)] if notebook else []
+        words += ["--notebook", str(notebook.absolute())] if notebook else []
         with theirs:
             process = subprocess.Popen(
                 words,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -43,16 +42,6 @@ def bring(names: Iterable[str], skip: Iterable[str] = ()) -> list[str]:
             if watch.culprit is not None:
                 raise NotForkable("starts a thread when it is imported", watch.culprit, name)
     return failed
-
-
-def settle() -> None:
-    """Take what is imported out of the garbage collector's sight: it would touch, and so copy, each session's
-    pages.
-
-    Not collected first: freed objects would leave holes in pages that sessions then fill and copy.
-    """
-    gc.disable()
-    gc.freeze()
 
 
 def threads() -> int:

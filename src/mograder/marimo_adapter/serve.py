@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-import traceback
 
 from mograder.errors import MograderError
-from mograder.marimo_adapter import hooks, kernels, options, relay
+from mograder.marimo_adapter import commands, hooks, kernels, options, relay
 
 
 def main(words: list[str] | None = None) -> int:
@@ -39,24 +38,10 @@ def serve(spec: options.ServeSpec, listener: socket.socket, start_kernel: kernel
 
     ``start_kernel`` starts its kernels (None: multiprocessing does, and they end with this process).
     """
-    command = hooks.command_line()
-    hooks.serve_on(listener)
-    hooks.install(options.settings(spec))
+    hooks.prepare()
+    hooks.enter(options.settings(spec), listener)
     kernels.start_with(start_kernel or kernels.watched)
-    return run(command, options.serve_arguments(spec))
-
-
-def run(command: hooks.Command, arguments: list[str]) -> int:
-    """Run marimo's command line with ``arguments`` in this process; its exit status (1: it raised)."""
-    sys.argv = ["marimo", *arguments]
-    try:
-        command.main(arguments, prog_name="marimo", standalone_mode=True)
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except Exception:  # noqa: BLE001 - whatever marimo raises belongs in the session's log
-        traceback.print_exc()
-        return 1
-    return 0
+    return commands.serve(spec)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mograder.errors import Malformed, MograderError
-from mograder.marimo_adapter import caches, export, hooks, options, renew, serve, starter
+from mograder.marimo_adapter import export, hooks, options, renew, serve, starter
 from mograder.marimo_adapter.control import Order
 from mograder.sandbox import join
 
@@ -49,8 +49,6 @@ def fork(order: Order, *, after: Callable[[], None] | None = None) -> int:
 def main(order: Order) -> int:
     """Run the session in this process, which is as confined as it will be; its exit status."""
     gc.enable()
-    caches.clear()
-    renew.after_fork()
     # marimo's own directory, not ours, comes first for the notebook's imports; "" would be this process's.
     sys.path[:] = [entry for entry in sys.path if entry]
     start_kernel = starter.leave_aside(private=order.sandbox is not None) if _has_kernels(order) else None
@@ -110,6 +108,7 @@ def _settle(order: Order, limits: dict[int, tuple[int, int]]) -> None:
     os.environ.clear()
     os.environ.update(order.env)
     os.chdir(order.cwd)
+    renew.after_fork()
 
 
 def _replace_descriptors(order: Order) -> None:

@@ -18,40 +18,72 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mograder.errors import MograderError
-from mograder.marimo_adapter import caches, canary, control, preload, session
+from mograder.marimo_adapter import (
+    caches,
+    canary,
+    commands,
+    control,
+    hooks,
+    kernels,
+    preload,
+    session,
+    stillness,
+)
 from mograder.sandbox import join
 
 #: Times that the process starts itself anew without a package that can not be forked.
 _ATTEMPTS = 6
 
 
+class _Refused(Exception):
+    """This environment can not be kept warm. ``kind`` is one word for programs, the message is for people."""
+
+    def __init__(self, kind: str, reason: str, module: str = "") -> None:
+        super().__init__(reason)
+        self.kind, self.module = kind, module
+
+
 def main(words: list[str] | None = None) -> int:
     """Get ready, say so, and serve the owner until it has gone; the exit status (1: said why over the socket)."""
     given = _parser().parse_args(words)
     channel = socket.socket(fileno=given.fd)
-    failed = preload.bring(preload.BASE)
-    if failed:
-        return _fail(channel, "import", f"{failed[0]} can not be imported")
-    learned = _learn(given)
-    if learned.fatal:
-        return _fail(channel, "session", f"a trial session failed: {learned.fatal}")
     try:
-        missing = preload.bring(learned.modules, given.skip)
-    except preload.NotForkable as unfit:
-        return _start_anew(given, learned, unfit, channel)
-    if shared := preload.shared_memory():
-        return _fail(channel, "shared memory", f"packages leave memory that is shared: {shared[0]}")
-    caches.collect()
+        word = _get_ready(given, channel)
+    except _Refused as refused:
+        said = {"failed": refused.kind, "reason": str(refused), "module": refused.module}
+        control.send(channel, said)
+        return 1
     join.become_subreaper()
-    preload.settle()
-    word = {"ready": os.getpid(), "marimo": version("marimo"), "modules": len(sys.modules)}
-    word |= {"skipped": given.skip, "missing": missing, "problem": learned.problem}
+    stillness.settle()
     control.send(channel, word)
     _Warm(channel).run()
     return 0
+
+
+def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, Any]:
+    """Import and prepare all that sessions share; what to tell the owner. Raises ``_Refused``."""
+    if failed := preload.bring(preload.BASE):
+        raise _Refused("import", f"{failed[0]} can not be imported")
+    try:
+        hooks.prepare()
+        kernels.prepare()
+        commands.prepare()
+    except hooks.HookMissing as missing:
+        raise _Refused("marimo", f"this marimo can not be prepared: {missing}") from missing
+    caches.forget()
+    learned = _learn(given)
+    try:
+        absent = preload.bring(learned.modules, given.skip)
+    except preload.NotForkable as unfit:
+        _start_anew(given, learned, unfit, channel)
+    if shared := preload.shared_memory():
+        raise _Refused("shared memory", f"packages leave memory that sessions would share: {shared[0]}")
+    caches.forget()
+    word = {"ready": os.getpid(), "marimo": version("marimo"), "modules": len(sys.modules)}
+    return word | {"skipped": given.skip, "absent": absent, "problem": learned.problem}
 
 
 class _Warm:
@@ -120,11 +152,11 @@ class _Warm:
 
 def _start_anew(
     given: argparse.Namespace, learned: canary.Learned, unfit: preload.NotForkable, channel: socket.socket
-) -> int:
+) -> NoReturn:
     """Only a new process is rid of a thread: become one, with what was learned, without the package to blame."""
     package = unfit.root.partition(".")[0]
     if len(given.skip) >= _ATTEMPTS or package == "marimo":
-        return _fail(channel, "threads", str(unfit), unfit.module)
+        raise _Refused("threads", str(unfit), unfit.module)
     memory = os.memfd_create("learned", 0)
     os.write(memory, json.dumps([learned.modules, learned.problem]).encode())
     channel.set_inheritable(True)
@@ -132,13 +164,19 @@ def _start_anew(
     words += ["--learned", str(memory)]
     for name in [*given.skip, package]:
         words += ["--skip", name]
-    return os.execv(sys.executable, words)  # noqa: S606 - ourselves, with words of our own
+    os.execv(sys.executable, words)  # noqa: S606 - ourselves, with words of our own
 
 
 def _learn(given: argparse.Namespace) -> canary.Learned:
-    if given.learned is None:
-        return canary.learn(given.notebook, timeout=given.timeout)
-    return _recall(given.learned)
+    if given.learned is not None:
+        return _recall(given.learned)
+    try:
+        learned = canary.learn(given.notebook, timeout=given.timeout)
+    except OSError as error:
+        raise _Refused("session", f"a trial session could not be made: {error}") from error
+    if learned.fatal:
+        raise _Refused("session", f"a trial session failed: {learned.fatal}")
+    return learned
 
 
 def _recall(memory: int) -> canary.Learned:
@@ -146,11 +184,6 @@ def _recall(memory: int) -> canary.Learned:
     with os.fdopen(memory, "rb") as file:
         modules, problem = json.load(file)
     return canary.Learned(tuple(modules), problem)
-
-
-def _fail(channel: socket.socket, kind: str, reason: str, module: str = "") -> int:
-    control.send(channel, {"failed": kind, "reason": reason, "module": module})
-    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
