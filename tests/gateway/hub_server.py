@@ -1,8 +1,8 @@
 """A small hub for the tests: a door, an application, and the gateway between browser and sessions.
 
-``python -m tests.gateway.hub_server VARIANT DIRECTORY SECONDS PORT`` with VARIANT "protocol" or "asgi" serves on
-loopback and prints its port. The cookie ``hub`` names who asks. SECONDS (if not 0) shortens every time-out; PORT 0
-takes a free one.
+``python -m tests.gateway.hub_server VARIANT DIRECTORY SECONDS PORT`` with VARIANT "protocol", "asgi" or "weak" (without
+policies) serves on loopback and prints its port. The cookie ``hub`` names who asks. SECONDS (if not 0) shortens every
+time-out; PORT 0 takes a free one.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import json
 import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from mograder.hub.gateway.answers import HUB_SECURITY
 from mograder.hub.gateway.assets import Assets
 from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
 from mograder.hub.gateway.options import Limits, Options
@@ -101,7 +103,7 @@ class HubApp:
         else:
             body = {"user": viewer(scope["headers"]), "path": scope["path"]}
         data = json.dumps(body).encode()
-        fields = [(b"content-length", b"%d" % len(data)), (b"content-type", b"application/json")]
+        fields = [(b"content-length", b"%d" % len(data)), *HUB_SECURITY]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else data})
 
@@ -133,7 +135,9 @@ def settings(variant: str, door: TestDoor, chosen: Options) -> dict[str, Any]:
     from mograder.hub.gateway.protocol import protocol_class
 
     app = HubApp(door)
-    if variant == "protocol":
+    if variant == "weak":
+        chosen = replace(chosen, shared_origin=False)
+    if variant != "asgi":
         return {"app": app, "http": protocol_class(door, chosen)}
     return {"app": GatewayApp(app, door, chosen), "http": "httptools"}
 
@@ -148,6 +152,7 @@ def main(variant: str, directory: Path, seconds: float | None, port: int) -> Non
         access_log=False,
         log_level="info" if variant == "asgi" else "warning",
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=2,
         loop="uvloop" if variant == "protocol" and seconds is None else "asyncio",  # both must do
     )
     print(listener.getsockname()[1], flush=True)

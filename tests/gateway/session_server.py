@@ -210,6 +210,16 @@ async def _cookies(exchange: Exchange) -> None:
     exchange.answer(b"c", COOKIES + DANGEROUS)
 
 
+@handler("page")
+async def _page(exchange: Exchange) -> None:
+    exchange.answer(b"<!doctype html><title>a notebook</title><body>notebook", b"Content-Type: text/html\r\n")
+
+
+@handler("sw")
+async def _service_worker(exchange: Exchange) -> None:
+    exchange.answer(b"", b"Content-Type: text/javascript\r\nService-Worker-Allowed: /\r\n")
+
+
 @handler("cached")
 async def _cached(exchange: Exchange) -> None:
     exchange.answer(b"c", b"Cache-Control: public, max-age=60, s-maxage=99\r\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, cast
 
@@ -33,26 +34,25 @@ class Stage(Enum):
 class End(asyncio.Protocol):
     """One end of the pipe: writes what it receives to the other, and passes back-pressure and endings on."""
 
-    __slots__ = ("_noted", "ended", "splice", "trail", "transport")
+    __slots__ = ("ended", "forward", "splice", "told", "trail", "transport")
 
     def __init__(self, splice: Splice) -> None:
         self.splice = splice
         self.trail = FrameTrail()
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)  # set by `connected`
+        self.forward: Callable[[bytes], None] = _nowhere  # the other end's write, once the pipe is open
         self.ended = False  # has said that nothing more will come
-        self._noted: dict[Activity, float] = {}
+        self.told: set[Activity] = set()  # since the last sweep
 
     def connected(self, transport: asyncio.Transport) -> None:
         """Take the transport."""
         self.transport = transport
         transport.set_write_buffer_limits(self.splice.gateway.limits.buffer)
 
-    def note(self, kind: Activity) -> None:
-        """Report what this end does, once a second; said first here because it is asked for every frame."""
-        now = self.splice.clock()
-        if now >= self._noted.get(kind, 0.0):
-            self._noted[kind] = now + 1.0
-            self.splice.gateway.report(self.splice.session_id, kind, now)
+    def tell(self, kind: Activity) -> None:
+        """Report what this end does; asked before, so that it costs nothing most of the time."""
+        self.told.add(kind)
+        self.splice.gateway.report(self.splice.session_id, kind, self.splice.gateway.now())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.splice.lost(self)
@@ -73,8 +73,10 @@ class BrowserEnd(End):
     __slots__ = ()
 
     def data_received(self, data: bytes) -> None:
-        self.note("input" if self.trail.advance(data) else "heartbeat")
-        self.splice.session.transport.write(data)
+        kind: Activity = "input" if self.trail.advance(data) else "heartbeat"
+        if kind not in self.told:
+            self.tell(kind)
+        self.forward(data)
 
     def shutdown(self) -> None:
         """Called by uvicorn when it stops."""
@@ -84,26 +86,27 @@ class BrowserEnd(End):
 class SessionEnd(End):
     """The session's end."""
 
-    __slots__ = ("head",)
+    __slots__ = ("head", "watched")
 
     def __init__(self, splice: Splice) -> None:
         super().__init__(splice)
-        self.head: bytes | None = b""  # of the answer to the handshake, until it is complete
+        self.head = b""  # of the answer to the handshake, until it is complete
+        self.watched = True  # not simply piped: during the handshake, and while leaving
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.connected(cast(asyncio.Transport, transport))
 
     def data_received(self, data: bytes) -> None:
-        splice = self.splice
-        if self.head is not None:
-            self.head += data
-            splice.handshake_goes_on(self.head)
-        elif splice.leaving:
-            splice.leave(data)
-        else:
-            if self.trail.advance(data):
-                self.note("output")
-            splice.browser.transport.write(data)
+        if self.watched:
+            self.splice.session_says(data)
+            return
+        if self.trail.advance(data) and "output" not in self.told:
+            self.tell("output")
+        self.forward(data)
+
+
+def _nowhere(_data: bytes) -> None:
+    raise AssertionError("bytes were piped before the handshake was granted")
 
 
 class Splice:
@@ -114,11 +117,9 @@ class Splice:
     ) -> None:
         self.gateway = gateway
         self.passage = passage
-        self.leaving = False
         self.browser = BrowserEnd(self)
         self.session = SessionEnd(self)
         self.session_id = passage.target.session_id
-        self.clock = asyncio.get_running_loop().time
         self._connections = connections
         self._early = b""
         self._stage = Stage.ASKED
@@ -163,8 +164,15 @@ class Splice:
         fields = [*gateway.admission.request_fields(passage), *_UPGRADE]
         self.session.transport.write(wire.request_head("GET", passage.url, fields))
 
-    def handshake_goes_on(self, received: bytes) -> None:
-        """Look at what the session has answered so far."""
+    def session_says(self, data: bytes) -> None:
+        """Take what the session sends while it is watched."""
+        if self._stage is Stage.OPEN:
+            self._leave(data)
+        elif self._stage is Stage.ASKED:
+            self.session.head += data
+            self._handshake_goes_on(self.session.head)
+
+    def _handshake_goes_on(self, received: bytes) -> None:
         head, blank, rest = received.partition(b"\r\n\r\n")
         if not blank:
             if len(received) > _LARGEST_HEAD:
@@ -183,7 +191,9 @@ class Splice:
     def _grant(self, answer: handshake.Answer, rest: bytes) -> None:
         fields = [*self.gateway.admission.answer_fields(self.passage, answer.headers), *_UPGRADE]
         self._stage = Stage.OPEN
-        self.session.head = None
+        self.session.head, self.session.watched = b"", False
+        self.session.forward = self.browser.transport.write
+        self.browser.forward = self.session.transport.write
         self.gateway.door.activity(self.session_id, "opened")
         self.browser.transport.write(wire.answer_head(101, fields))
         if rest:
@@ -246,10 +256,10 @@ class Splice:
             self._say(_COME_BACK)
             self._end()
         else:
-            self.leaving = True
+            self.session.watched = True
             self._deadline = self.gateway.now() + self.gateway.limits.linger_seconds
 
-    def leave(self, data: bytes) -> None:
+    def _leave(self, data: bytes) -> None:
         """Pass on the rest of the frame on the wire, then go away."""
         taken = self.session.trail.rest_of_frame(data)
         self.browser.transport.write(data[:taken])
@@ -258,6 +268,8 @@ class Splice:
 
     def sweep(self, now: float) -> None:
         """See `Mortal.sweep`."""
+        self.browser.told.clear()
+        self.session.told.clear()
         limits, still = self.gateway.limits, now - self._since
         if self._stage is Stage.ASKED and still > limits.head_seconds:
             self._refuse(refuse(504, "The session did not open the WebSocket in time."))
