@@ -43,6 +43,13 @@ def test_a_package_that_starts_a_thread_is_found_behind_its_importer(tmp_path: P
     assert said(tmp_path, code) == "busy starts a thread when it is imported | busy | innocent\n"
 
 
+def test_a_thread_that_ends_soon_after_the_import_is_no_harm(tmp_path: Path) -> None:
+    code = "import threading, time\nt = threading.Thread(target=time.sleep, args=(0.2,))\nt.start()\nimport inner"
+    (tmp_path / "passing.py").write_text(code)
+    (tmp_path / "inner.py").write_text("")
+    assert said(tmp_path, "print(preload.bring(['passing']), preload.threads())").split() == ["[]", "1"]
+
+
 def test_shared_writable_memory_is_found(tmp_path: Path) -> None:
     code = "print(preload.shared_memory())\nimport mmap\nkept = mmap.mmap(-1, 4096)\n"
     code += "print(len(preload.shared_memory()))"

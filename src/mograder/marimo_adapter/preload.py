@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.machinery import ExtensionFileLoader, SourceFileLoader
@@ -13,6 +14,10 @@ from typing import Any
 
 #: What every session of marimo needs, whatever its notebook imports.
 BASE = ("marimo", "marimo._cli.cli", "marimo._server.start", "marimo._runtime.runtime", "uvicorn")
+
+
+#: Seconds in which a thread that was told to end may end: matplotlib has one while it looks for fonts.
+_GRACE = 0.5
 
 
 class NotForkable(Exception):
@@ -38,9 +43,8 @@ def bring(names: Iterable[str], skip: Iterable[str] = ()) -> list[str]:
                 importlib.import_module(name)
             except BaseException:  # noqa: BLE001 - a package may raise anything
                 failed.append(name)
-            watch.look(name)
-            if watch.culprit is not None:
-                raise NotForkable("starts a thread when it is imported", watch.culprit, name)
+            if culprit := watch.verdict(name):
+                raise NotForkable("starts a thread when it is imported", culprit, name)
     return failed
 
 
@@ -64,6 +68,17 @@ class _Watch:
     def look(self, module: str) -> None:
         if self.culprit is None and threads() > 1:
             self.culprit = module
+
+    def verdict(self, root: str) -> str | None:
+        """Who is to blame for a thread that outlives the import of ``root``; None if none does."""
+        self.look(root)
+        deadline = time.monotonic() + _GRACE
+        while self.culprit is not None and time.monotonic() < deadline:
+            if threads() == 1:
+                self.culprit = None
+            else:
+                time.sleep(0.01)
+        return self.culprit
 
 
 @contextmanager
