@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
-from tests.e2e.conftest import ARGUMENTS, CHROMIUM
+from tests.conftest import ARGUMENTS, CHROMIUM
 from tests.support.hub import RunningHub, running
 
 from bench.report import Measure, Sheet

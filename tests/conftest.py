@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.hub import RunningHub, make_course, running
 
@@ -23,3 +24,25 @@ def hub(course_root: Path) -> Iterator[RunningHub]:
     """One hub in dev mode for all tests that do not need their own."""
     with running(make_course(course_root / "shared")) as up:
         yield up
+
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",  # the browser runs as root in CI
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser for one module. No longer: while Playwright is there, its event loop runs in this thread, and
+    neither a second Playwright nor ``asyncio.run`` works beside it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()

@@ -7,14 +7,12 @@ function that returns what it got; an exception or nothing is a failure.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import marimo
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.gateway.client import Hub
 from tests.gateway.conftest import hub_process
@@ -71,16 +69,6 @@ WORK_WITHOUT_POLICY = set(ATTACKS) - {
     "use a window of a static file",
     "use a window of a refusal",
 }
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 def static_script() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from websockets.exceptions import InvalidStatus
 
 from mograder.marimo_adapter.options import ServeSpec, environment, serve_command
@@ -151,16 +150,13 @@ def test_no_other_file_is_opened(hub: Hub) -> None:
     assert tab(hub).request("GET", "/?file=nb.py").status == 200
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
-        opened = chromium.new_page()
-        opened.set_default_timeout(40_000)
-        yield opened
-        chromium.close()
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context()
+    opened = context.new_page()
+    opened.set_default_timeout(40_000)
+    yield opened
+    context.close()
 
 
 @pytest.mark.browser

@@ -147,6 +147,7 @@ class Engine:
                 workspace=Path(launch.workspace),
                 limits=tenant.limits,
                 memory_counted=tenant.cgroup is not None,
+                group=tenant.cgroup,
             )
         )
         return tenant
