@@ -73,12 +73,12 @@ class FakeLauncher:
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         self.launched.append(spec)
+        number = len(self.launched)
         self.launching.set()
         await self.launch_gate.wait()
         if self.launch_error is not None:
             spec.log.write_text("last words\n")
             raise self.launch_error
-        number = len(self.launched)
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         listener = await asyncio.start_unix_server(
             functools.partial(self._serve, number), sock=listen(spec.socket)
@@ -113,8 +113,11 @@ class FakeLauncher:
             server.ended.set_result(why)
 
     async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server, task = self.running[number], asyncio.current_task()
+        server, task = self.running.get(number), asyncio.current_task()
         assert task is not None
+        if server is None:  # it ended while somebody connected
+            writer.close()
+            return
         server.open.add(task)
         try:
             await reader.readuntil(b"\r\n\r\n")
@@ -194,6 +197,7 @@ def on_stage(test: Callable[[Stage], Awaitable[None]]) -> Callable[[], None]:
             stage.launcher.stop_error = None
             await stage.sessions.stop_all()
             await stage.sessions.close()
+            assert stage.launcher.running == {}
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert not left, left
 

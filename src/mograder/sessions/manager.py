@@ -123,7 +123,7 @@ class Sessions:
 
     async def stop_all(self) -> int:
         """End every session, starting ones too; the number ended."""
-        keys = {session.key for session in self.all()} | self._starts.keys()
+        keys = self._live.keys() | self._starts.keys()
         stops = (self.stop(key, "The hub was stopped.") for key in keys)
         return sum(done is True for done in await asyncio.gather(*stops, return_exceptions=True))
 
