@@ -29,7 +29,9 @@ def python_with_marimo(marimo: str, *, base: str = sys.executable, root: Path | 
     if not (place / "complete").exists():
         shutil.rmtree(place, ignore_errors=True)
         _uv("venv", "--quiet", "--python", base, str(place))
-        _uv("pip", "install", "--quiet", "--compile-bytecode", "-p", str(python), f"marimo=={marimo}", "numpy")
+        _uv(
+            "pip", "install", "--quiet", "--compile-bytecode", "-p", str(python), f"marimo=={marimo}", "numpy"
+        )
         (place / "complete").touch()
     _provide(next(place.glob("lib/python3.*/site-packages")))
     return python
@@ -39,7 +41,10 @@ def find_python(version: str) -> str | None:
     """An installed Python of this version ("3.13"), wherever such things are kept; None if there is none."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
         return sys.executable
-    kept = [*Path.home().glob(f".pyenv/versions/{version}*/bin/python{version}"), Path(f"/usr/bin/python{version}")]
+    kept = [
+        *Path.home().glob(f".pyenv/versions/{version}*/bin/python{version}"),
+        Path(f"/usr/bin/python{version}"),
+    ]
     kept += Path.home().glob(f".local/share/uv/python/cpython-{version}*/bin/python{version}")
     return next((str(path) for path in kept if path.exists()), None)
 
