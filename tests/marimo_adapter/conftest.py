@@ -62,6 +62,13 @@ class Live:
         self.tabs.append(tab)
         return tab
 
+    def ended(self) -> int:
+        """Wait for the end of the session; its status. Earlier sessions' ends are skipped."""
+        while (end := self.warm.ended(10)) is not None:
+            if end.pid == self.pid:
+                return end.status
+        raise AssertionError("the session goes on")
+
     def stop(self) -> None:
         """End the server as a launcher without a sandbox would, and wait until nothing is left."""
         for tab in self.tabs:

@@ -255,6 +255,35 @@ def test_two_sessions_and_a_restarted_kernel_draw_different_numbers(make: Make) 
     assert len(values) == len(set(values)) == 6
 
 
+@pytest.mark.parametrize("content", ["", "import marimo\napp = marimo.App(\n", "print('hello')\n"])
+def test_a_file_that_would_open_empty_is_not_opened(make: Make, content: str) -> None:
+    session = make()
+    os.kill(session.pid, signal.SIGTERM)
+    session.ended()
+    session.notebook.write_text(content)
+    session.fork()
+    assert session.ended() == 2
+    assert "plain.py" in session.log.splitlines()[-1]
+    assert session.notebook.read_text() == content
+
+
+def test_a_syntax_error_in_a_cell_keeps_no_editor_from_showing_every_cell(make: Make) -> None:
+    session = make()
+    os.kill(session.pid, signal.SIGTERM)
+    session.ended()
+    session.notebook.write_text(session.notebook.read_text().replace("y = x.value + 1", "y = = 1"))
+    session.fork()
+    if session.warm.marimo.startswith("0.20"):  # has no way to show such a cell: refused, and not emptied
+        assert session.ended() == 2
+        return
+    tab = session.tab()
+    tab.page()
+    tab.open()
+    tab.until("kernel-ready")
+    assert "y = = 1" in "".join(tab.codes)
+    assert len(tab.codes) == 3
+
+
 def test_a_reader_of_a_lecture_gets_its_outputs_and_its_code(make: Make) -> None:
     tab = make("plain.py", mode="run").tab().start(run_cells=False)
     assert "y is 2" in tab.output(tab.cells[2])

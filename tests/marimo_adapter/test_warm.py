@@ -50,6 +50,11 @@ def test_it_tells_what_it_has_and_imports_what_the_notebook_needs(warm_newest: W
     assert "[true, true, false]" in tab.run(tab.cells[-1], code)
 
 
+def test_a_kernel_collects_its_garbage(make: Make) -> None:
+    tab = make().tab().start()
+    assert "True" in tab.run(tab.cells[-1], "import gc; str(gc.isenabled())")
+
+
 def test_a_session_starts_in_a_fraction_of_a_second(make: Make) -> None:
     make().tab().start()
     assert make("numbers.py").tab().start().times["completed"] < 2

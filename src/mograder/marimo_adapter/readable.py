@@ -1,8 +1,9 @@
-"""Whether a file can be run as a marimo notebook at all; marimo's versions answer this in different ways."""
+"""Whether a file can be run, or edited, as a marimo notebook; marimo's versions answer this in different ways."""
 
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from mograder.errors import NotANotebook
@@ -25,6 +26,36 @@ def check(path: Path) -> None:
         raise NotANotebook(f"{path.name} can not be read as Python: {error}.") from error
     if not any(_makes_app(node) for node in ast.walk(tree)):
         raise NotANotebook(f"{path.name} is no marimo notebook: it makes no marimo.App.")
+
+
+def check_editable(path: Path) -> None:
+    """Raise ``NotANotebook`` unless marimo's editor would show every cell of ``path``.
+
+    It opens some broken files as an empty notebook, and the page then saves that over the student's work. A file with
+    a syntax error inside a cell is editable where the installed marimo keeps such cells.
+    """
+    try:
+        check(path)
+    except NotANotebook:
+        if not _keeps_every_cell(path):
+            raise
+
+
+#: The lines with which marimo begins a cell.
+_CELL = re.compile(
+    r"^(@app\.(cell|function|class_definition)\b|app\._unparsable_cell\(|with app\.setup)", re.MULTILINE
+)
+
+
+def _keeps_every_cell(path: Path) -> bool:
+    try:
+        from marimo._ast import parse
+
+        text = path.read_text(encoding="utf-8")
+        parsed = parse.parse_notebook(text)
+        return parsed is not None and 0 < len(_CELL.findall(text)) <= len(parsed.cells)
+    except Exception:  # noqa: BLE001 - a marimo that has no such function, or refuses the file in its own way
+        return False
 
 
 def _makes_app(node: ast.AST) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
+from pathlib import Path
 
 from mograder.errors import MograderError
-from mograder.marimo_adapter import commands, hooks, kernels, options, relay
+from mograder.marimo_adapter import commands, hooks, kernels, options, readable, relay
 
 
 def main(words: list[str] | None = None) -> int:
@@ -21,27 +22,38 @@ def main(words: list[str] | None = None) -> int:
     try:
         spec = options.loads_serve(given.spec)
         listener = socket.socket(fileno=given.fd)
+        if not given.relay:
+            return serve(spec, listener)
+    except hooks.HookMissing as missing:
+        print(f"mograder: marimo runs unchanged behind a relay: {missing}", file=sys.stderr)
     except (MograderError, OSError) as error:
         print(f"mograder: this session can not be served: {error}", file=sys.stderr)
         return 2
-    if given.relay:
-        return relay.serve(spec, listener, shared_loopback=given.shared_loopback)
-    try:
-        return serve(spec, listener)
-    except hooks.HookMissing as missing:
-        print(f"mograder: marimo runs unchanged behind a relay: {missing}", file=sys.stderr)
-        return relay.serve(spec, listener, shared_loopback=given.shared_loopback)
+    return relay.serve(spec, listener, shared_loopback=given.shared_loopback)
 
 
 def serve(spec: options.ServeSpec, listener: socket.socket, start_kernel: kernels.Start | None = None) -> int:
     """Run marimo in this process on ``listener`` until it ends; its exit status. Raises ``HookMissing``.
 
-    ``start_kernel`` starts its kernels (None: multiprocessing does, and they end with this process).
+    ``start_kernel`` starts its kernels (None: multiprocessing does, and they end with this process). Raises
+    ``NotANotebook`` for a file that marimo would not show whole.
     """
+    if spec.mode == "edit":
+        readable.check_editable(Path(spec.notebook))
+    else:
+        readable.check(Path(spec.notebook))
+    _warn_of_temporary_place()
     hooks.prepare()
     hooks.enter(options.settings(spec), listener)
     kernels.start_with(start_kernel or kernels.watched)
     return commands.serve(spec)
+
+
+def _warn_of_temporary_place() -> None:
+    """The page takes a notebook below these directories for a temporary one, and never saves it by itself."""
+    place = Path.cwd()
+    if any(place.is_relative_to(temporary) for temporary in ("/tmp", "/var/folders")):  # noqa: S108
+        print(f"mograder: notebooks in {place} are not saved by themselves; move the course", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
