@@ -88,8 +88,10 @@ def log_tail(path: Path, limit: int = 4000) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             return ""
-        file.seek(max(0, os.fstat(descriptor).st_size - limit))
-        return file.read(limit).decode("utf-8", "replace")
+        return os.pread(descriptor, limit, max(0, status.st_size - limit)).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
