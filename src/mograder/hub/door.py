@@ -19,11 +19,11 @@ class HubDoor:
     def __init__(self, gate: Gate, sessions: Sessions) -> None:
         self._gate = gate
         self._sessions = sessions
-        self._lost: set[asyncio.Task[None]] = set()
+        self._lost: dict[str, asyncio.Task[None]] = {}
 
     def admit(self, route: Route, head: RequestHead) -> Target | Refusal:
         """The session that a request goes to, or the hub's own answer."""
-        identity = self._gate.identify(head.headers, head.client).identity
+        identity = self._gate.identify(head.headers, head.client, begin=False).identity
         decision = allowed(identity, Action.USE_SESSION, route.user)
         if identity is None:
             return _refusal(401, "Please sign in first.", route, head)
@@ -47,9 +47,10 @@ class HubDoor:
 
     def upstream_lost(self, session_id: str) -> None:
         """Look after a session that does not answer."""
-        task = asyncio.get_running_loop().create_task(self._sessions.lost(session_id))
-        self._lost.add(task)
-        task.add_done_callback(self._lost.discard)
+        if session_id not in self._lost:
+            task = asyncio.get_running_loop().create_task(self._sessions.lost(session_id))
+            self._lost[session_id] = task
+            task.add_done_callback(lambda _: self._lost.pop(session_id, None))
 
 
 def _target(session: Session) -> Target:

@@ -15,12 +15,13 @@ from mograder.course import is_user_name
 from mograder.errors import NotSignedIn
 from mograder.hub.identity import tokens
 from mograder.hub.identity.logins import Logins
-from mograder.hub.identity.logins import identity as login_identity
 from mograder.hub.identity.model import Identity, Role
 from mograder.hub.identity.roster import Roster
 
 COOKIE = "mograder_hub"
 SECURE_COOKIE = "__Host-mograder_hub"
+
+_GUEST = "guest-"
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -51,28 +52,33 @@ class Gate:
     def __init__(self, settings: GateSettings, logins: Logins, roster: Roster) -> None:
         self._settings = settings
         self._logins = logins
+        # What a hub in dev mode lets in is nobody to the hub that is started over the same course without it.
+        logins.bind("dev" if settings.dev else settings.secret)
         self._roster = roster
         self._header = settings.trusted_header.lower().encode()
         self._networks = [
             ipaddress.ip_network(proxy, strict=False) for proxy in settings.trusted_proxies if proxy != "unix"
         ]
 
-    def identify(self, headers: Headers, client: str) -> Answer:
-        """Who sent a request with these header fields (lower-case names) from this address ("": a unix socket)."""
+    def identify(self, headers: Headers, client: str, *, begin: bool = True) -> Answer:
+        """Who sent a request with these header fields (lower-case names) from this address ("": a unix socket).
+
+        Without ``begin`` nobody is logged in by this: for answers that can not set a cookie.
+        """
         fields = list(headers)
         asserted, refusal = self._asserted(fields, client)
+        if refusal:
+            return Answer(None, refusal)  # whoever the proxy means, it is not whom the cookie remembers
         cookie = _cookie(fields)
         login = self._logins.find(cookie) if cookie else None
         if login is not None and asserted in (None, login.user):
-            return self._entering(login_identity(login))
+            return self._entering(Identity(login.user, self._role(login.user), "cookie"))
         if login is not None and cookie:
             # Somebody else sits at this computer now: the old login must not outlive their coming.
             self._logins.end(cookie)
         if asserted is not None:
-            return self._log_in(asserted, "proxy")
-        if refusal:
-            return Answer(None, refusal)
-        return self._bearer(fields) or self._guest()
+            return self._log_in(Identity(asserted, self._role(asserted), "proxy"), begin)
+        return self._bearer(fields) or self._guest(begin)
 
     def sign_out(self, headers: Headers) -> None:
         """End the login that these header fields carry."""
@@ -89,6 +95,8 @@ class Gate:
             address = ipaddress.ip_address(client)
         except ValueError:
             return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped  # how a socket for both sees IPv4
         return any(address in network for network in self._networks)
 
     def _asserted(self, fields: list[tuple[bytes, bytes]], client: str) -> tuple[str | None, str]:
@@ -108,47 +116,58 @@ class Gate:
             return None, "the login proxy sent a name that can not be used here"
         return user, ""
 
-    def _log_in(self, user: str, via: str) -> Answer:
-        role = Role.INSTRUCTOR if user in self._settings.instructors else Role.STUDENT
-        answer = self._entering(Identity(user, role, via))
-        if answer.identity is None:
+    def _log_in(self, person: Identity, begin: bool) -> Answer:
+        answer = self._entering(person)
+        if answer.identity is None or not begin:
             return answer
-        return Answer(answer.identity, new_cookie=self._logins.begin(user, role, via))
+        return Answer(answer.identity, new_cookie=self._logins.begin(person.user, person.role, person.via))
+
+    def _role(self, user: str) -> Role:
+        """The role of today: a login remembers who somebody is, not what they may."""
+        teaching = user in self._settings.instructors
+        if self._is_guest(user):
+            teaching = "guest" in self._settings.instructors
+        return Role.INSTRUCTOR if teaching else Role.STUDENT
+
+    def _is_guest(self, user: str) -> bool:
+        return self._settings.dev and user.startswith(_GUEST)
 
     def _bearer(self, fields: list[tuple[bytes, bytes]]) -> Answer | None:
         values = [value for name, value in fields if name == b"authorization"]
         if len(values) != 1 or values[0][:7].lower() != b"bearer ":
             return None
         try:
-            return self._entering(tokens.read(self._settings.secret, values[0][7:].decode("ascii").strip()))
+            person = tokens.read(self._settings.secret, values[0][7:].decode("ascii").strip())
         except (NotSignedIn, UnicodeDecodeError) as error:
             return Answer(None, str(error))
+        role = Role.INSTRUCTOR if person.is_instructor else self._role(person.user)
+        return self._entering(Identity(person.user, role, person.via))
 
-    def _guest(self) -> Answer:
+    def _guest(self, begin: bool) -> Answer:
         if not self._settings.dev:
             return Answer(None, "nobody is signed in")
-        user = f"guest-{secrets.token_hex(3)}"
-        role = Role.INSTRUCTOR if "guest" in self._settings.instructors else Role.STUDENT
-        return Answer(Identity(user, role, "dev"), new_cookie=self._logins.begin(user, role, "dev"))
+        user = f"{_GUEST}{secrets.token_hex(3)}"
+        return self._log_in(Identity(user, self._role(user), "dev"), begin)
 
-    def _entering(self, identity: Identity) -> Answer:
-        """``identity`` with the role of today, if the person may enter today."""
-        if identity.user in self._settings.instructors:
-            return Answer(Identity(identity.user, Role.INSTRUCTOR, identity.via))
-        guest = self._settings.dev and identity.user.startswith("guest-")
-        if identity.is_instructor or guest or self._roster.admits(identity.user):
-            return Answer(identity)
-        return Answer(None, f"{identity.user} is not on the list of this course")
+    def _entering(self, person: Identity) -> Answer:
+        """``person``, if they may enter today."""
+        if person.is_instructor or self._is_guest(person.user) or self._roster.admits(person.user):
+            return Answer(person)
+        return Answer(None, f"{person.user} is not on the list of this course")
 
 
 def _cookie(fields: list[tuple[bytes, bytes]]) -> str | None:
-    """The value of our cookie. Two of them are a sign of somebody's trick: then there is none."""
-    found = []
+    """The value of our cookie. Two of one name are a sign of somebody's trick: then there is none.
+
+    The one for HTTPS comes first: no other host and no page without HTTPS can set it.
+    """
+    found: dict[str, list[str]] = {SECURE_COOKIE: [], COOKIE: []}
     for name, value in fields:
         if name != b"cookie":
             continue
         for pair in value.decode("latin-1").split(";"):
             key, _, content = pair.strip().partition("=")
-            if key in (COOKIE, SECURE_COOKIE):
-                found.append(content)
-    return found[0] if len(found) == 1 and found[0] else None
+            if key in found:
+                found[key].append(content)
+    values = found[SECURE_COOKIE] or found[COOKIE]
+    return values[0] if len(values) == 1 and values[0] else None

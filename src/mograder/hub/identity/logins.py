@@ -2,72 +2,111 @@
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
+import hmac
+import logging
 import secrets
 import time
 from collections.abc import Callable
 
-from mograder.hub.identity.model import Identity, Role
+from sqlalchemy.exc import SQLAlchemyError
+
+from mograder.hub.identity.model import Role
 from mograder.hub.store.state import Login, LoginTable
+
+log = logging.getLogger("mograder.identity")
 
 IDLE_LIFETIME = 14 * 86400
 ABSOLUTE_LIFETIME = 180 * 86400
 """Seconds after which a login ends, unused or in any case."""
 
+PER_PERSON = 32
+"""Logins that one person may have: a program that keeps no cookie begins one with every request."""
+
+_FRESH = 60.0
+"""Seconds within which a use is not worth noting again."""
+
 
 class Logins:
-    """Logins by cookie. Looking one up touches memory alone, so it can be done for every request."""
+    """Logins by cookie. Looking one up touches memory alone, so it can be done for every request.
+
+    All but `write_down` is for the event loop. A state that can not be written is logged, and what this process knows
+    goes on to hold.
+    """
 
     def __init__(self, table: LoginTable, clock: Callable[[], float] = time.time) -> None:
         self._table = table
         self._clock = clock
+        self._key = b""
         self._known: dict[str, Login] = {login.digest: login for login in table.all()}
         self._used: set[str] = set()
+        self._ended: set[str] = set()
+
+    def bind(self, key: str) -> None:
+        """Know only logins that were begun under ``key`` from now on: a new secret ends all old ones."""
+        self._key = key.encode()
 
     def begin(self, user: str, role: Role, via: str) -> str:
         """Log somebody in; the cookie's value."""
         cookie = secrets.token_urlsafe(32)
         now = self._clock()
-        login = Login(_digest(cookie), user, role.value, via, now, now)
+        self._make_room(user)
+        login = Login(self._digest(cookie), user, role.value, via, now, now)
         self._known[login.digest] = login
-        self._table.add(login)
+        try:
+            self._table.add(login)
+        except SQLAlchemyError:
+            log.exception("the login of %s is not written down; it ends with this hub", user)
         return cookie
 
     def find(self, cookie: str) -> Login | None:
         """The login behind a cookie, unless it has ended."""
-        digest = _digest(cookie)
-        login = self._known.get(digest)
+        login = self._known.get(self._digest(cookie))
         if login is None:
             return None
         if self._expired(login):
-            self.end(cookie)
+            self._end(login.digest)
             return None
-        self._used.add(digest)
+        if self._clock() - login.last_seen > _FRESH:
+            login = dataclasses.replace(login, last_seen=self._clock())
+            self._known[login.digest] = login
+            self._used.add(login.digest)
         return login
 
     def end(self, cookie: str) -> None:
         """Log out. Nothing happens if the cookie is unknown."""
-        digest = _digest(cookie)
-        if self._known.pop(digest, None) is not None:
-            self._table.remove(digest)
+        self._end(self._digest(cookie))
 
     def write_down(self) -> None:
-        """Note in the database which logins were used since the last time. Blocks: for a thread."""
+        """Note in the database what was used and what has ended since the last time. Blocks: for a thread."""
         used, self._used = self._used, set()
-        self._table.seen(used)
-        for digest in used & self._known.keys():
-            login = self._known[digest]
-            self._known[digest] = Login(**{**login.__dict__, "last_seen": self._clock()})
+        known = list(self._known.items())
+        self._table.seen((digest, login.last_seen) for digest, login in known if digest in used)
+        self._ended |= {digest for digest, login in known if self._expired(login)}
+        for digest in list(self._ended):
+            self._known.pop(digest, None)
+            self._table.remove(digest)
+            self._ended.discard(digest)
+
+    def _end(self, digest: str) -> None:
+        if self._known.pop(digest, None) is None:
+            return
+        self._ended.add(digest)  # until the database knows it too
+        try:
+            self._table.remove(digest)
+        except SQLAlchemyError:
+            log.exception("the end of a login is not written down yet; it is tried again")
+        else:
+            self._ended.discard(digest)
+
+    def _make_room(self, user: str) -> None:
+        mine = [login for login in self._known.values() if login.user == user]
+        for login in sorted(mine, key=lambda login: login.last_seen)[: max(0, len(mine) - PER_PERSON + 1)]:
+            self._end(login.digest)
 
     def _expired(self, login: Login) -> bool:
         now = self._clock()
         return now - login.last_seen > IDLE_LIFETIME or now - login.created > ABSOLUTE_LIFETIME
 
-
-def identity(login: Login) -> Identity:
-    """Whom a login names."""
-    return Identity(login.user, Role(login.role), "cookie")
-
-
-def _digest(cookie: str) -> str:
-    return hashlib.sha256(cookie.encode()).hexdigest()
+    def _digest(self, cookie: str) -> str:
+        return hmac.digest(self._key, cookie.encode(), "sha256").hex()

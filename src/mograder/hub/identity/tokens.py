@@ -18,6 +18,9 @@ DEFAULT_LIFETIME = 90 * 86400
 MIN_SECRET_LENGTH = 32
 """Characters: RFC 7518 section 3.2 wants a key as long as the hash, 32 bytes, for HS256."""
 
+MAX_LENGTH = 4096
+"""Characters of a token: ours have some 250."""
+
 _ALGORITHM = "HS256"
 _NEEDED = ["sub", "role", "exp", "iat", "jti", "aud"]
 
@@ -49,6 +52,8 @@ def make(secret: str, user: str, role: Role, lifetime: float = DEFAULT_LIFETIME)
 
 def read(secret: str, token: str) -> Identity:
     """Whom ``token`` names. Raises NotSignedIn if it is forged, expired, or for something else."""
+    if len(token) > MAX_LENGTH:
+        raise NotSignedIn("This token is not valid here.", tip="mograder hub generate-token")
     try:
         claims = jwt.decode(
             token, secret, algorithms=[_ALGORITHM], audience=AUDIENCE, options={"require": _NEEDED}
@@ -56,7 +61,11 @@ def read(secret: str, token: str) -> Identity:
         user, role = str(claims["sub"]), Role(claims["role"])
     except jwt.ExpiredSignatureError:
         raise NotSignedIn("This token has expired.", tip="mograder hub generate-token") from None
-    except (jwt.InvalidTokenError, ValueError) as error:
+    except (
+        jwt.InvalidTokenError,
+        ValueError,
+        RecursionError,
+    ) as error:  # its header is JSON of anybody's making
         raise NotSignedIn("This token is not valid here.", tip="mograder hub generate-token") from error
     if not is_user_name(user):
         raise NotSignedIn("This token names nobody who can exist here.")

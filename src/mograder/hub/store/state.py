@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +115,10 @@ class ResultTable:
 
 @dataclass(frozen=True)
 class Login:
-    """Somebody who is logged in. ``digest`` is the SHA-256 of the cookie; times are seconds since the epoch."""
+    """Somebody who is logged in. ``digest`` is the HMAC-SHA256 of the cookie under the hub's secret.
+
+    Times are seconds since the epoch.
+    """
 
     digest: str
     user: str
@@ -142,13 +144,12 @@ class LoginTable:
         with self._engine.begin() as connection:
             connection.execute(delete(tables.logins).where(tables.logins.c.digest == digest))
 
-    def seen(self, digests: Iterable[str]) -> None:
-        """Note that logins were used now."""
-        now = time.time()
+    def seen(self, times: Iterable[tuple[str, float]]) -> None:
+        """Note when logins were last used: (digest, seconds since the epoch)."""
         with self._engine.begin() as connection:
-            for digest in digests:
+            for digest, when in times:
                 connection.execute(
-                    update(tables.logins).where(tables.logins.c.digest == digest).values(last_seen=now)
+                    update(tables.logins).where(tables.logins.c.digest == digest).values(last_seen=when)
                 )
 
     def all(self) -> list[Login]:

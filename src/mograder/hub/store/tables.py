@@ -49,7 +49,7 @@ results = Table(
     PrimaryKeyConstraint("user", "item"),
 )
 
-# Who is logged in. The cookie holds a random number; only its SHA-256 is written down.
+# Who is logged in. The cookie holds a random number; only its HMAC is written down.
 logins = Table(
     "logins",
     metadata,
