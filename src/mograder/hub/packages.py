@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from mograder.environments import Environment, Environments, Lock, Requirements, Step
+from mograder.hub.history import digest
 from mograder.hub.releases import Release
 
 OnStep = Callable[[Step], None]
@@ -16,7 +17,7 @@ class Packages:
 
     def __init__(self, environments: Environments) -> None:
         self._environments = environments
-        self._locks: dict[bytes, Lock] = {}
+        self._locks: dict[str, Lock] = {}
 
     async def ready(self, release: Release, on_step: OnStep = lambda step: None) -> Environment:
         """The environment of a release, built if it is not there. Raises EnvironmentFailed."""
@@ -43,8 +44,9 @@ class Packages:
 
     def _resolve(self, notebook: bytes, name: str) -> Lock:
         """An item that was put there by hand has no lock: it is made once for each content."""
-        if notebook not in self._locks:
+        content = digest(notebook)
+        if content not in self._locks:
             text = notebook.decode("utf-8", "replace")
             requirements = Requirements.from_notebook(text, name=f"{name}.py")
-            self._locks[notebook] = self._environments.resolve(requirements)
-        return self._locks[notebook]
+            self._locks[content] = self._environments.resolve(requirements)
+        return self._locks[content]

@@ -6,9 +6,12 @@ import ipaddress
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from mograder.config import HubSection
-from mograder.course import Course
+from mograder.course import Course, shown
 from mograder.errors import ConfigError, MograderError
 
 
@@ -62,12 +65,21 @@ def combine(course: Course, options: Options, secret: str) -> Settings:
         for name in ("host", "port", "notebooks_dir", "session_ttl", "trusted_header")
         if (value := getattr(options, name)) is not None
     }
-    hub = course.config.hub.model_copy(update=said)
+    hub = _with(course.config.hub, said)
     for proxy in hub.trusted_proxies:
         _check_proxy(proxy)
     if options.dev and not secret:
         secret = secrets.token_hex(32)
     return Settings(course, hub, secret, options.dev, options.headless)
+
+
+def _with(hub: HubSection, said: dict[str, Any]) -> HubSection:
+    try:
+        return HubSection.model_validate({**hub.model_dump(), **said})
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        raise ConfigError(f"--{option} {shown(str(first['input']))}: {first['msg'].lower()}.") from None
 
 
 def _check_proxy(proxy: str) -> None:

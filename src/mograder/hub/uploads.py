@@ -11,6 +11,7 @@ import json
 import resource
 import sys
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from mograder.errors import MograderError, NotANotebook, UnsafeNotebook
 from mograder.notebook.read import parse_notebook
@@ -21,6 +22,11 @@ PATIENCE = 20.0
 
 MEMORY = 2 << 30
 """Bytes of address space that looking at one notebook may take."""
+
+AT_ONCE = 2
+"""Notebooks that are looked at at the same time; others wait, so that a class that uploads at once takes no more."""
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,9 @@ async def inspect(data: bytes, name: str, release: bytes | None = None) -> None:
         NotANotebook: it is empty, not text, not Python, not marimo, or can not be understood.
         UnsafeNotebook: with ``findings``.
     """
-    verdict = await _ask_child(data, name, release or b"")
+    turns = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+    async with turns:
+        verdict = await _ask_child(data, name, release or b"")
     if verdict.refusal:
         raise NotANotebook(verdict.refusal)
     if verdict.unsafe:
