@@ -100,8 +100,7 @@ def send(channel: socket.socket, message: Mapping[str, Any], descriptors: Sequen
 
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
-    """The next message (None: the other side has gone) and the descriptors that came along; the caller closes
-    them.
+    """The next message (None: the other side has gone), and descriptors, which the caller has to close.
 
     Raises ``Malformed`` for what is no JSON object.
     """
