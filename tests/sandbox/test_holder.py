@@ -44,6 +44,11 @@ def output_of(profile: Profile, program: str, **more: Any) -> tuple[str, Holder]
     return text, holder
 
 
+def children_of_this_process() -> set[str]:
+    """Other tests may have some that live on; a failed start may not add to them."""
+    return set(Path("/proc/thread-self/children").read_text().split())
+
+
 def comm(pid: int) -> str:
     return Path(f"/proc/{pid}/comm").read_text().strip()
 
@@ -95,12 +100,11 @@ def test_a_workspace_that_is_not_there_is_named(profile: Callable[..., Profile])
 
 
 def test_a_failed_start_leaves_no_process_and_no_descriptor(profile: Callable[..., Profile]) -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
+    descriptors, children = sorted(os.listdir("/proc/self/fd")), children_of_this_process()
     with pytest.raises(SandboxError):
         Holder.start(Profile(workspace=Path("/nowhere")), STUDENT)
-    assert sorted(os.listdir("/proc/self/fd")) == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert sorted(os.listdir("/proc/self/fd")) == descriptors
+    assert children_of_this_process() <= children
 
 
 def test_starting_and_stopping_leaves_no_descriptor(profile: Callable[..., Profile]) -> None:
