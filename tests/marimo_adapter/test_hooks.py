@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import multiprocessing.connection
 import os
 import stat
@@ -106,3 +107,12 @@ def test_a_save_that_can_not_be_made_leaves_the_old_notebook(
         FilesystemStorage().write(tmp_path / "A1.py", "new")
     assert (tmp_path / "A1.py").read_text() == "old"
     assert os.listdir(tmp_path) == ["A1.py"]
+
+
+def test_messages_go_to_the_output_and_to_no_file(fresh: pytest.MonkeyPatch) -> None:
+    from marimo._loggers import marimo_logger
+
+    marimo_logger().addHandler(logging.FileHandler("/dev/null"))
+    hooks.prepare()
+    assert marimo_logger().handlers
+    assert not any(isinstance(handler, logging.FileHandler) for handler in marimo_logger().handlers)

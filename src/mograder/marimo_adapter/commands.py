@@ -6,6 +6,7 @@ objects that the sessions share, and touches them all.
 
 from __future__ import annotations
 
+import mimetypes
 import sys
 import tempfile
 import traceback
@@ -60,6 +61,7 @@ def prepare() -> None:
 
     Raises ``HookMissing`` where marimo has no such commands.
     """
+    mimetypes.init()  # reads files, at the first question for a type
     with tempfile.TemporaryDirectory() as name:
         notebook = Path(name) / "plain.py"
         notebook.write_text(PLAIN)

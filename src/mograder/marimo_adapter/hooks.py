@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import os
 import socket
 import sys
@@ -41,7 +42,7 @@ def prepare() -> None:
         return
     _prepared.append("given socket")
     _given_socket()
-    hooks: tuple[Callable[[], None], ...] = (_private_channel, _locked_settings, _atomic_saves)
+    hooks: tuple[Callable[[], None], ...] = (_private_channel, _locked_settings, _atomic_saves, _no_log_file)
     for hook in hooks:
         try:
             hook()
@@ -133,6 +134,21 @@ def _atomic_saves() -> None:
             original(self, path, content)
 
     storage.write = write
+
+
+def _no_log_file() -> None:
+    """marimo's messages go to its output alone, which is the session's log.
+
+    The log file that it would keep in the home directory besides was named in the warm process: in a session its
+    directory is not there, and every message would come with the traceback of that.
+    """
+    logger = getattr(_module("marimo._loggers"), "marimo_logger", None)
+    if logger is None:
+        raise HookMissing("marimo._loggers has no marimo_logger")
+    messages = logger()
+    for handler in [handler for handler in messages.handlers if isinstance(handler, logging.FileHandler)]:
+        messages.removeHandler(handler)
+        handler.close()
 
 
 def replace_text(path: Path, content: str) -> None:

@@ -15,6 +15,9 @@ from typing import Any
 #: What every session of marimo needs, whatever its notebook imports.
 BASE = ("marimo", "marimo._cli.cli", "marimo._server.start", "marimo._runtime.runtime", "uvicorn")
 
+#: What a trial session in a temporary directory does not load, and a student's does: to remember the notebook as a
+#: recent one, and to answer from a thread. A marimo that needs another loads that one in every session, that is all.
+ALSO = ("tomlkit", "anyio._backends._asyncio")
 
 #: Seconds in which a thread that was told to end may end: matplotlib has one while it looks for fonts.
 _GRACE = 0.5

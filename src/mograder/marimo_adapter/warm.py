@@ -76,7 +76,8 @@ def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, A
     caches.forget()
     learned = _learn(given)
     try:
-        absent = preload.bring(learned.modules, given.skip)
+        absent = preload.bring([*learned.modules, *preload.ALSO], given.skip)
+        absent = [name for name in absent if name not in preload.ALSO]
     except preload.NotForkable as unfit:
         _start_anew(given, learned, unfit, channel)
     if shared := preload.shared_memory():
