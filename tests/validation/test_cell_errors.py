@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder.validation import CellError
 from mograder.validation.cell_errors import PAGE_LIMIT, cell_errors
+from mograder.validation.model import CellError
 
 TRACEBACK = (
     '<span class="gt">Traceback (most recent call last):</span>\n'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mograder.errors import NotANotebook
-from mograder.validation import fix
+from mograder.validation.fixing import fix
 from tests.validation.notebooks import cell, check, notebook
 
 ANSWER = cell("# YOUR CODE HERE\nx = 1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mograder.validation import CellError, CheckResult, ValidationResult
+from mograder.validation.model import CellError, CheckResult, ValidationResult
 
 
 def test_the_answer_has_the_contracts_keys_and_no_others() -> None:

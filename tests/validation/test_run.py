@@ -12,17 +12,10 @@ from typing import Any
 import pytest
 
 from mograder.environments import Environment
-from mograder.validation import (
-    Cancelled,
-    CheckResult,
-    Ending,
-    Limits,
-    ProcessRunner,
-    Task,
-    ValidationJob,
-    ValidationResult,
-    validate,
-)
+from mograder.validation.model import CheckResult, ValidationResult
+from mograder.validation.process_runner import ProcessRunner
+from mograder.validation.run import ValidationJob, validate
+from mograder.validation.runner import Cancelled, Ending, Limits, Task
 from tests.validation.notebooks import cell, check, notebook
 
 pytestmark = pytest.mark.real

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mograder.validation import Sidecar
 from mograder.validation.model import STATUSES
 from mograder.validation.sidecar import (
     CHECKS_LIMIT,
@@ -18,6 +17,7 @@ from mograder.validation.sidecar import (
     FILE_LIMIT,
     LABEL_LIMIT,
     LINE_LIMIT,
+    Sidecar,
 )
 
 

@@ -16,7 +16,11 @@ from mograder.course import file_name
 from mograder.environments import Environments, Requirements, Step, remembered
 from mograder.errors import MograderError, NameRefused, NotFound
 from mograder.notebook.read import parse_notebook
-from mograder.validation import NOTEBOOK_LIMIT, ProcessRunner, ValidationJob, ValidationResult, fix, validate
+from mograder.validation.fixing import fix
+from mograder.validation.model import ValidationResult
+from mograder.validation.prepare import NOTEBOOK_LIMIT
+from mograder.validation.process_runner import ProcessRunner
+from mograder.validation.run import ValidationJob, validate
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,10 @@ from mograder.marimo_adapter.options import ServeSpec
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import LaunchPlan, Session, SessionKey
 from mograder.sessions.progress import Progress
-from mograder.validation import ProcessRunner, Runner, ValidationJob, ValidationResult, validate
+from mograder.validation.model import ValidationResult
+from mograder.validation.process_runner import ProcessRunner
+from mograder.validation.run import ValidationJob, validate
+from mograder.validation.runner import Runner
 
 log = logging.getLogger("mograder.hub")
 
