@@ -68,6 +68,21 @@ class HubSection(_Section):
         1024, ge=0, description="Memory of the machine that sessions leave free, in MB."
     )
     max_sessions: int = Field(500, ge=1, description="Sessions that may be up at once, whatever the memory.")
+    requests_per_minute: int = Field(
+        1200, ge=10, description="Requests that one person may send the hub in a minute."
+    )
+    requests_at_once: int = Field(
+        64, ge=4, description="Requests of one person that may be under way at once."
+    )
+    session_requests_per_minute: int = Field(
+        12000, ge=60, description="Requests that one person may send their notebooks in a minute."
+    )
+    websockets_per_user: int = Field(
+        64, ge=1, description="WebSockets (tabs of notebooks) that one person may have open."
+    )
+    failed_logins_per_minute: int = Field(
+        300, ge=1, description="Requests without a valid login that one address may send in a minute."
+    )
 
 
 class DirsSection(_Section):

@@ -15,6 +15,7 @@ import click
 
 from mograder.course import Course, user_name
 from mograder.errors import MograderError
+from mograder.hub.audit import Printable
 from mograder.hub.checkup import Checkup, examine
 from mograder.hub.identity import tokens
 from mograder.hub.identity.model import Role
@@ -72,7 +73,9 @@ def command(
 
 def run(course_dir: Path, options: Options) -> None:
     """Serve a course until it is told to stop, saying on standard error where it is."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(Printable("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     secret = os.environ.pop("MOGRADER_HUB_SECRET", "")  # nothing that the hub starts may inherit it

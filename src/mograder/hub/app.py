@@ -18,15 +18,19 @@ from mograder import __version__
 from mograder.environments import Environments
 from mograder.hub import problems
 from mograder.hub.api import routes as api
+from mograder.hub.audit import FILE_NAME as AUDIT_FILE
+from mograder.hub.audit import AuditLog
 from mograder.hub.coursework import Coursework
 from mograder.hub.door import HubDoor
 from mograder.hub.gateway.assets import Assets
+from mograder.hub.guards import Audited, BodyKinds, RateLimit
 from mograder.hub.history import History
 from mograder.hub.identity.gate import Gate, GateSettings
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.roster import FILE_NAME as ROSTER_FILE
 from mograder.hub.identity.roster import Roster
 from mograder.hub.isolation import Isolation, choose
+from mograder.hub.limits import Limits
 from mograder.hub.middleware import Aside, BodyLimit, CrossSite, Identification, SecurityHeaders
 from mograder.hub.packages import Packages
 from mograder.hub.pages import routes as pages
@@ -71,13 +75,14 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         ttl=settings.hub.session_ttl,
         admission=Admission(settings.hub.max_sessions, reserve=settings.hub.reserve_memory_mb << 20),
     )
+    audit, limits = AuditLog(state_dir / AUDIT_FILE), Limits(settings.hub)
     app = FastAPI(
         title="mograder hub",
         version=__version__,
         description="The contract between a course hub and the programs that use it.",
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(app, sessions, logins, settings, engine),
+        lifespan=lambda app: _lifespan(app, sessions, logins, settings, engine, audit),
     )
     app.state.settings = settings
     assets = Assets(state_dir / "assets")
@@ -88,8 +93,8 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(api.router)
     app.include_router(pages.router)
     problems.install(app)
-    _wrap(app, settings, gate, assets)
-    return Hub(app, HubDoor(gate, sessions), gate, sessions, settings, engine)
+    _wrap(app, settings, gate, assets, audit, limits)
+    return Hub(app, HubDoor(gate, sessions, limits, audit), gate, sessions, settings, engine)
 
 
 def notice(settings: Settings, isolation: Isolation) -> str | None:
@@ -153,11 +158,16 @@ def _coursework(
     )
 
 
-def _wrap(app: FastAPI, settings: Settings, gate: Gate, assets: Assets) -> None:
+def _wrap(
+    app: FastAPI, settings: Settings, gate: Gate, assets: Assets, audit: AuditLog, limits: Limits
+) -> None:
     """The outermost is added last: headers, then identity, then the checks, then the routes."""
     upload = (settings.hub.max_upload_mb << 20) + (1 << 20)
     app.add_middleware(BodyLimit, limits={"upload": upload})
+    app.add_middleware(BodyKinds)
     app.add_middleware(CrossSite)
+    app.add_middleware(RateLimit, limits=limits, gate=gate)
+    app.add_middleware(Audited, audit=audit, gate=gate)
     app.add_middleware(Identification, gate=gate)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Aside, prefix="/_marimo/", aside=assets)
@@ -165,7 +175,7 @@ def _wrap(app: FastAPI, settings: Settings, gate: Gate, assets: Assets) -> None:
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    app: FastAPI, sessions: Sessions, logins: Logins, settings: Settings, engine: Engine
+    app: FastAPI, sessions: Sessions, logins: Logins, settings: Settings, engine: Engine, audit: AuditLog
 ) -> AsyncIterator[None]:
     adopted = await sessions.adopt()
     if adopted:
@@ -183,6 +193,7 @@ async def _lifespan(
         await sessions.close()
         await asyncio.to_thread(logins.write_down)
         engine.dispose()
+        audit.close()
 
 
 async def _sweep(sessions: Sessions, logins: Logins, ttl: float) -> None:

@@ -6,9 +6,12 @@ import asyncio
 import json
 from urllib.parse import quote
 
+from mograder.hub.audit import AuditLog, Entry
 from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
 from mograder.hub.identity.gate import Gate
+from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
+from mograder.hub.limits import Limits, Overrun, address_of
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import Session, SessionKey, State
 
@@ -16,23 +19,60 @@ from mograder.sessions.model import Session, SessionKey, State
 class HubDoor:
     """Implements `mograder.hub.gateway.model.Door`."""
 
-    def __init__(self, gate: Gate, sessions: Sessions) -> None:
+    def __init__(self, gate: Gate, sessions: Sessions, limits: Limits, audit: AuditLog) -> None:
         self._gate = gate
         self._sessions = sessions
+        self._limits = limits
+        self._audit = audit
         self._lost: dict[str, asyncio.Task[None]] = {}
 
     def admit(self, route: Route, head: RequestHead) -> Target | Refusal:
         """The session that a request goes to, or the hub's own answer."""
-        identity = self._gate.identify(head.headers, head.client, begin=False).identity
-        decision = allowed(identity, Action.USE_SESSION, route.user)
+        answer = self._gate.identify(head.headers, head.client, begin=False)
+        identity, decision = answer.identity, allowed(answer.identity, Action.USE_SESSION, route.user)
         if identity is None:
-            return _refusal(401, "Please sign in first.", route, head)
+            return self._stranger(answer.reason, route, head)
         if not decision.allowed:
+            self._note(identity, decision.reason, 403, route, head)
             return _refusal(403, f"This notebook belongs to {route.user}: {decision.reason}.", route, head)
+        if overrun := self._limits.session_request(
+            identity, self._open(route) if head.is_websocket else None
+        ):
+            return self._too_much(identity, overrun, route, head)
         session = self._sessions.get(SessionKey(route.kind, route.user, route.item))
         if session is None or session.state is not State.READY:
             return _refusal(503, f"The notebook {route.item} is not running.", route, head)
+        if head.is_websocket:
+            self._note(identity, decision.reason, 101, route, head)
         return _target(session)
+
+    def _stranger(self, reason: str, route: Route, head: RequestHead) -> Refusal:
+        address = self._address(head)
+        if overrun := self._limits.stranger(address):
+            return self._too_much(None, overrun, route, head)
+        self._limits.failed(address)
+        self._note(None, reason, 401, route, head)
+        return _refusal(401, "Please sign in first.", route, head)
+
+    def _too_much(self, who: Identity | None, overrun: Overrun, route: Route, head: RequestHead) -> Refusal:
+        self._note(who, overrun.reason, 429, route, head)
+        refusal = _refusal(429, f"Too much at once: {overrun.reason}.", route, head)
+        wait = (b"retry-after", str(overrun.retry_after).encode())
+        return Refusal(refusal.status, refusal.body, (*refusal.headers, wait))
+
+    def _note(self, who: Identity | None, rule: str, status: int, route: Route, head: RequestHead) -> None:
+        path = head.target.partition(b"?")[0].decode("latin-1")
+        action = Action.USE_SESSION.value
+        entry = Entry(
+            who, self._address(head), head.method, path, status, rule, action, route.user, route.item
+        )
+        self._audit.note(entry)
+
+    def _address(self, head: RequestHead) -> str:
+        return address_of(head.headers, head.client, self._gate.is_trusted(head.client))
+
+    def _open(self, route: Route) -> int:
+        return sum(session.open_sockets for session in self._sessions.of(route.user))
 
     def activity(self, session_id: str, kind: Activity) -> None:
         """A person typed, or a cell says something: both keep a session; a heartbeat does not."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import html
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from mograder.hub.identity.gate import COOKIE, SECURE_COOKIE, Gate
+from mograder.hub.pages.render import content_security_policy
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,14 +25,12 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
-    (
-        b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-        b"frame-ancestors 'none'",
-    ),
+    (b"content-security-policy", content_security_policy().encode()),
 )
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _SMALL_BODY = 1 << 20
+_SLOWEST = 16 * 1024  # bytes of a body per second, after a while
+_PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not now</title><p>{}</p></html>'
 
 
 class Aside:
@@ -88,17 +89,20 @@ class CrossSite:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and not same_origin(scope):
+            scope["state"]["rule"] = "a change must come from one of the hub's own pages"
             await refuse(send, 403, "This request came from another site, so it was not carried out.")
             return
         await self._app(scope, receive, send)
 
 
 class BodyLimit:
-    """Refuses bodies that are too large: by their announced length before a byte is read, else by counting."""
+    """Refuses bodies that are too large, by their announced length before a byte is read, else by counting; and
+    those that come too slowly."""
 
-    def __init__(self, app: App, limits: dict[str, int]) -> None:
+    def __init__(self, app: App, limits: dict[str, int], patience: float = 60.0) -> None:
         self._app = app
         self._limits = limits  # bytes by first path segment
+        self._patience = patience  # seconds for a body, and more for each byte that came
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -109,7 +113,7 @@ class BodyLimit:
         if announced is not None and announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
             await refuse(send, 413, _too_large(limit))
             return
-        await self._app(scope, _counted(receive, limit), send)
+        await self._app(scope, _counted(receive, limit, self._patience), send)
 
 
 class SecurityHeaders:
@@ -156,25 +160,41 @@ def same_origin(scope: Scope) -> bool:
     return origin.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
 
 
-async def refuse(send: Send, status: int, detail: str) -> None:
-    """Answer with a JSON sentence without reading the request's body."""
-    body = json.dumps({"detail": detail}).encode()
+async def refuse(
+    send: Send, status: int, detail: str, fields: tuple[tuple[bytes, bytes], ...] = (), *, page: bool = False
+) -> None:
+    """Answer with a JSON sentence (or the barest of pages) without reading the request's body."""
+    text = _PAGE.format(html.escape(detail)) if page else json.dumps({"detail": detail})
+    body = text.encode()
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", b"text/html; charset=utf-8" if page else b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
+        *fields,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
+def _counted(receive: Receive, limit: int, patience: float) -> Receive:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
     count = 0
+    complete = False
 
     async def counting() -> Message:
-        nonlocal count
-        message = await receive()
+        nonlocal count, complete
+        if complete:
+            return await receive()  # waits for the end of the connection, as long as the answer takes
+        try:
+            async with asyncio.timeout_at(deadline + count / _SLOWEST):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(
+                408, "The body of this request came too slowly; nothing was changed."
+            ) from None
         count += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
         if count > limit:
             raise BodyTooLarge(_too_large(limit))
         return message

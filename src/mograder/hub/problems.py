@@ -37,6 +37,8 @@ def install(app: FastAPI) -> None:
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MograderError)
     extra: dict[str, Any] = {}
+    if error.status not in (401, 403):  # there the rule is known already
+        request.state.rule = type(error).__name__
     if isinstance(error, UnsafeNotebook):
         extra["unsafe"] = error.findings
     if isinstance(error, SessionFailed):

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from mograder.course import file_name, item_name, user_name
 from mograder.errors import Forbidden, NotSignedIn
+from mograder.hub.api import forms
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
@@ -26,12 +27,14 @@ _JUDGES: dict[str, Callable[[str], str]] = {
 def requires(action: Action) -> Any:
     """The dependency of a route that lets ``action`` happen; gives the route its `Identity`."""
 
-    def check(request: Request) -> Identity:
+    async def check(request: Request) -> Identity:
+        request.state.action = action.value
         for parameter, value in request.path_params.items():
             if parameter in _JUDGES:
                 _JUDGES[parameter](value)
         identity: Identity | None = request.state.identity
         decision = allowed(identity, action, request.path_params.get("user"))
+        request.state.rule = request.state.refusal if identity is None else decision.reason
         if identity is None:
             raise NotSignedIn(
                 f"Please sign in: {request.state.refusal}.",
@@ -39,6 +42,7 @@ def requires(action: Action) -> Any:
             )
         if not decision.allowed:
             raise Forbidden(f"{identity.user} may not do this: {decision.reason}.")
+        await forms.check(request, identity)
         return identity
 
     check.action = action  # type: ignore[attr-defined]  # a test reads it off every route

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from mograder.errors import NotFound
+from mograder.hub.api import forms
 from mograder.hub.api.access import Work, requires
 from mograder.hub.coursework import Coursework, ItemState
 from mograder.hub.identity.model import Identity
@@ -141,6 +142,7 @@ def page(request: Request, who: Identity | None) -> views.Page:
         role="student" if who is None else who.role.value,
         mode_notice=request.app.state.notice,
         root=_root(request),
+        csrf="" if who is None else forms.token(settings.secret, who.user),
     )
 
 
