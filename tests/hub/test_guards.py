@@ -1,0 +1,185 @@
+"""The parts between identity and routes, on a hub that is put together: audit, limits, kinds of bodies, forms."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mograder.course import Course
+from mograder.hub.api import forms
+from mograder.hub.app import Hub, build
+from mograder.hub.middleware import BodyLimit, Message, Scope
+from mograder.hub.pages.render import content_security_policy
+from mograder.hub.settings import Options, combine
+from mograder.sessions.launchers.process import ProcessLauncher
+from tests.support.hub import make_course
+
+SECRET = "canary-of-the-secret-" + "x" * 32
+CONFIG = '[hub]\ntrusted_proxies = ["127.0.0.1"]\ninstructors = ["prof"]\n'
+KEYS = "requests_per_minute = 20\nfailed_logins_per_minute = 10\n"
+BROWSER = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Hub]:
+    course = make_course(tmp_path / "course", CONFIG + getattr(request, "param", ""))
+    hub = build(combine(Course.load(course), Options(), SECRET), ProcessLauncher())
+    hub.settings.state_dir.mkdir(exist_ok=True)
+    hub.settings.notebooks_dir.mkdir(exist_ok=True)
+    yield hub
+    hub.engine.dispose()
+
+
+def ask(
+    hub: Hub, *requests: tuple[str, str, dict[str, Any]], user: str | None = "alice"
+) -> list[httpx.Response]:
+    """What the hub answers, one request after another."""
+    named = {} if user is None else {"X-Remote-User": user}
+
+    async def run() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(hub.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://hub", headers=named) as client:
+            return [await client.request(method, path, **more) for method, path, more in requests]
+
+    return asyncio.run(run())
+
+
+def audited(hub: Hub) -> list[dict[str, Any]]:
+    path = hub.settings.state_dir / "audit.log"
+    return [json.loads(text) for text in path.read_text().splitlines()] if path.exists() else []
+
+
+def word(hub: Hub, user: str = "alice") -> str:
+    return forms.token(hub.settings.secret, user)
+
+
+def test_a_change_is_written_down_and_a_look_is_not(hub: Hub) -> None:
+    ask(hub, ("GET", "/assignments", {}), ("POST", "/download-release/alice/A1-Answer", {}))
+    (entry,) = audited(hub)
+    assert (entry["who"], entry["did"]) == ("alice", "POST /download-release/alice/A1-Answer")
+    assert (entry["action"], entry["owner"], entry["item"]) == ("change work", "alice", "A1-Answer")
+    assert (entry["status"], entry["outcome"], entry["rule"]) == (200, "done", "it is their own")
+
+
+def test_a_refusal_is_written_down_with_its_rule(hub: Hub) -> None:
+    ask(hub, ("GET", "/status/bob/A1-Answer", {}), ("POST", "/reset/bob/A1-Answer", {}))
+    looked, changed = audited(hub)
+    assert (looked["did"], looked["outcome"]) == ("GET /status/bob/A1-Answer", "refused")
+    assert looked["rule"] == "only instructors may view work"
+    assert changed["rule"] == "only instructors may change work"
+    assert changed["owner"] == "bob"
+
+
+def test_a_stranger_is_written_down_with_the_reason(hub: Hub) -> None:
+    ask(hub, ("GET", "/assignments", {"headers": {"Authorization": "Bearer forged"}}), user=None)
+    (entry,) = audited(hub)
+    assert (entry["who"], entry["status"], entry["from"]) == ("", 401, "127.0.0.1")
+    assert "token" in entry["rule"]
+
+
+def test_a_change_from_another_site_is_written_down(hub: Hub) -> None:
+    ask(hub, ("POST", "/reset/alice/A1-Answer", {"headers": {"Sec-Fetch-Site": "cross-site"}}))
+    (entry,) = audited(hub)
+    assert entry["rule"] == "a change must come from one of the hub's own pages"
+
+
+@pytest.mark.parametrize("hub", [KEYS], indirect=True)
+def test_who_asks_too_much_gets_429_and_others_get_answers(hub: Hub) -> None:
+    answers = ask(hub, *[("GET", "/assignments", {})] * 21)
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert "alice" in answers[-1].json()["detail"]
+    assert answers[-1].headers["Content-Security-Policy"] == content_security_policy()
+    (page,) = ask(hub, ("GET", "/", {"headers": {"Accept": "text/html"}}))
+    assert page.status_code == 429
+    assert page.text.startswith("<!doctype html>")
+    (answer,) = ask(hub, ("GET", "/assignments", {}), user="bob")
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("hub", [KEYS], indirect=True)
+def test_bad_tokens_are_held_up_by_address_and_people_who_are_signed_in_are_not(hub: Hub) -> None:
+    bad = {"headers": {"Authorization": "Bearer forged"}}
+    answers = ask(hub, *[("GET", "/assignments", bad)] * 12, user=None)
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+    (answer,) = ask(hub, ("GET", "/assignments", {}))
+    assert answer.status_code == 200
+    elsewhere = {"headers": {"Authorization": "Bearer forged", "X-Forwarded-For": "203.0.113.9"}}
+    (answer,) = ask(hub, ("GET", "/assignments", elsewhere), user=None)
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/octet-stream", ""])
+def test_a_body_that_is_neither_form_nor_json_changes_nothing(hub: Hub, kind: str) -> None:
+    more = {"headers": {"Content-Type": kind}, "content": b'{"a": 1}'}
+    (answer,) = ask(hub, ("POST", "/download-release/alice/A1-Answer", more))
+    assert answer.status_code == 415
+    assert not (hub.settings.notebooks_dir / "alice").exists()
+
+
+def test_a_form_of_a_browser_needs_the_pages_word(hub: Hub) -> None:
+    path = "/download-release/alice/A1-Answer"
+    for given in ({}, {"csrf": "wrong"}, {"csrf": word(hub, "bob")}, {"csrf": "é"}):
+        (answer,) = ask(hub, ("POST", path, {"headers": BROWSER, "data": given}))
+        assert answer.status_code == 403
+        assert "reload the page" in answer.text
+    assert not (hub.settings.notebooks_dir / "alice").exists()
+    (answer,) = ask(hub, ("POST", path, {"headers": BROWSER, "data": {"csrf": word(hub)}}))
+    assert answer.status_code == 303
+
+
+def test_the_word_may_come_in_a_header_and_with_an_upload(hub: Hub) -> None:
+    path = "/download-release/alice/A1-Answer"
+    headers = {"Origin": "http://hub", "X-CSRF-Token": word(hub)}
+    (answer,) = ask(hub, ("POST", path, {"headers": headers}))
+    assert answer.status_code == 200
+    notebook = (hub.settings.notebooks_dir / "alice/A1-Answer/A1-Answer.py").read_bytes()
+    upload = {"headers": BROWSER, "data": {"csrf": word(hub)}, "files": {"file": ("a.py", notebook)}}
+    (answer,) = ask(hub, ("POST", "/upload/alice/A1-Answer", upload))
+    assert answer.status_code == 303
+
+
+def test_a_program_needs_no_word(hub: Hub) -> None:
+    (answer,) = ask(hub, ("POST", "/download-release/alice/A1-Answer", {}))
+    assert answer.status_code == 200
+
+
+def test_the_pages_carry_the_word_of_who_looks_and_the_strict_policy(hub: Hub) -> None:
+    (page,) = ask(hub, ("GET", "/", {"headers": {"Accept": "text/html"}}))
+    assert re.findall(r'name="csrf" (?:content|value)="(\w+)"', page.text)[0] == word(hub)
+    assert page.headers["Content-Security-Policy"] == content_security_policy()
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert page.headers["X-Frame-Options"] == "DENY"
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "Strict-Transport-Security" not in page.headers
+
+
+def test_https_is_for_good(hub: Hub) -> None:
+    (page,) = ask(hub, ("GET", "/", {"headers": {"X-Forwarded-Proto": "https"}}))
+    assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_a_body_that_never_comes_is_not_waited_for() -> None:
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        await receive()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    async def run() -> None:
+        scope = {"type": "http", "path": "/reset/a/b", "headers": []}
+        with pytest.raises(Exception, match="too slowly"):
+            await BodyLimit(app, {}, patience=0.05)(scope, receive, send)
+
+    asyncio.run(run())
