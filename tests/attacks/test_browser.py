@@ -37,9 +37,6 @@ SEEN_FROM_ANOTHER_SITE = {
     "include the api as a script": """return await new Promise((yes, no) => {
         const s = document.createElement('script'); s.src = hub + 'assignments';
         s.onload = () => yes('loaded'); s.onerror = no; document.head.append(s) })""",
-    "include a page as an image": """return await new Promise((yes, no) => {
-        const i = new Image(); i.onload = () => yes('loaded'); i.onerror = no;
-        i.src = hub + 'release/A1-Answer/data.csv' })""",
     "open the victim's websocket": """return await new Promise((yes, no) => {
         const s = new WebSocket(hub.replace('http', 'ws') + `edit/user/${victim}/A1-Answer/ws?session_id=s_evil1`);
         s.onopen = () => yes('open'); s.onerror = no })""",
@@ -91,6 +88,15 @@ FROM_A_NOTEBOOK = {
     "read the cookie": "return document.cookie.includes('mograder') ? document.cookie : ''",
     "write a cookie that the hub reads": """document.cookie = 'mograder_hub=evil; path=/';
         return (await fetch('/assignments')).status""",
+}
+
+# What not even the hub's own page can do.
+NEVER = {
+    "include the api as a script",  # its type says that it is none
+    "frame the hub",
+    "submit a form",  # into a frame
+    "serve the whole hub",
+    "read the cookie",
 }
 
 
@@ -237,6 +243,20 @@ def test_a_notebooks_page_reaches_neither_the_hub_nor_anybody_else(
                 got[name] = attempt(page, guarded, victim, body)
                 page.close()
             assert {name: what for name, what in got.items() if what} == {}
+
+
+def test_from_the_hubs_own_page_most_of_it_works(chromium: Browser, guarded: RunningHub) -> None:
+    """Or the attacks that got nothing elsewhere would prove nothing."""
+    attacks = {**SEEN_FROM_ANOTHER_SITE, **FROM_A_NOTEBOOK}
+    with Student(guarded, "grace") as grace, browser_of(chromium, guarded, "grace") as context:
+        grace.edit()
+        got = {}
+        for name, body in attacks.items():
+            page = context.new_page()
+            page.goto(guarded.url)
+            got[name] = attempt(page, guarded, "grace", body)
+            page.close()
+        assert {name for name, what in got.items() if not what} == NEVER
 
 
 def test_an_instructor_does_not_open_a_students_live_page(chromium: Browser, guarded: RunningHub) -> None:

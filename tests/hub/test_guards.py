@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,6 +165,25 @@ def test_the_pages_carry_the_word_of_who_looks_and_the_strict_policy(hub: Hub) -
 def test_https_is_for_good(hub: Hub) -> None:
     (page,) = ask(hub, ("GET", "/", {"headers": {"X-Forwarded-Proto": "https"}}))
     assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+def test_an_error_of_the_hubs_own_tells_no_secret(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(user: str) -> None:
+        raise RuntimeError("something is broken")
+
+    monkeypatch.setattr(hub.app.state.coursework, "items", broken)
+    canaries = {"Authorization": "Bearer canary-1", "Cookie": "a=canary-2", "X-Proxy-Secret": "canary-3"}
+    for accept in ("text/html", "application/json"):
+        fields = {**canaries, "Accept": accept}
+        (answer,) = ask(hub, ("GET", "/assignments?token=canary-4", {"headers": fields}))
+        assert answer.status_code == 500
+        assert "canary" not in answer.text + str(answer.headers)
+        assert "something is broken" not in answer.text
+    said = "".join(logging.Formatter().format(record) for record in caplog.records)
+    assert "something is broken" in said
+    assert "canary" not in said
 
 
 def test_a_body_that_never_comes_is_not_waited_for() -> None:
