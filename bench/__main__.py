@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from bench import browser, restart, sessions
+from bench import browser, courses, restart, sessions
 
 
 def main() -> None:
     """Print the tables and write the JSON."""
-    for name, bench in (("sessions", sessions.main), ("restart", restart.main), ("browser", browser.main)):
+    benches = (
+        ("sessions", sessions.main),
+        ("restart", restart.main),
+        ("courses", courses.main),
+        ("browser", browser.main),
+    )
+    for name, bench in benches:
         print(f"written to {bench().write(name)}")
 
 

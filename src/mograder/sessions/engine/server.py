@@ -21,6 +21,7 @@ from mograder.marimo_adapter import control
 from mograder.marimo_adapter.owner import Coming, Warm
 from mograder.sandbox import usage
 from mograder.sandbox.watchdog import Watchdog, Watched
+from mograder.sessions.engine.loop import turn
 from mograder.sessions.engine.plan import EnginePlan
 from mograder.sessions.engine.protocol import PROTOCOL, Ended, Launch
 from mograder.sessions.engine.tenant import Maker, Tenant
@@ -56,9 +57,7 @@ class Engine:
         self._on(self._listener, self._accept)
         next_look = time.monotonic() + LOOK_SECONDS
         while self._running:
-            for key, _ in self._selector.select(max(0.0, next_look - time.monotonic())):
-                act: Act = key.data
-                act()
+            turn(self._selector, max(0.0, next_look - time.monotonic()))
             if time.monotonic() >= next_look:
                 self._tick()
                 next_look = time.monotonic() + LOOK_SECONDS

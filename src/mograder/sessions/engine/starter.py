@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -54,9 +55,7 @@ def start(places: EnginePlaces, identities: Identities) -> None:
     writable += [] if tree is None else tree.binds(_CGROUPS_INSIDE)
     read_only = [(path, str(path)) for path in (*interpreters.own(), *places.read_only)]
     jail = JailPlan(identities=identities, read_only=tuple(read_only), writable=tuple(writable))
-    log = os.open(
-        places.directory / "engine.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
-    )
+    log = _log(places.directory / "engine.log")
     listener = _listen(places.socket)
     try:
         os.set_inheritable(listener.fileno(), True)
@@ -73,6 +72,13 @@ def start(places: EnginePlaces, identities: Identities) -> None:
     finally:
         listener.close()
         os.close(log)
+
+
+def _log(path: Path) -> int:
+    """A new log; that of the engine before, which may say why it ended, is kept as ``….1``."""
+    with contextlib.suppress(FileNotFoundError):
+        path.replace(path.with_name(f"{path.name}.1"))
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def _listen(path: Path) -> socket.socket:
