@@ -10,6 +10,7 @@ from starlette.routing import Mount
 
 from mograder.course import Course
 from mograder.hub.api import routes as api
+from mograder.hub.api import teaching
 from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import routes as pages
@@ -20,10 +21,10 @@ PUBLIC = {"/static/{version}/{name}"}
 
 
 def routes() -> list[APIRoute]:
-    """Every route that the hub has: it includes these two routers and nothing else (the first test)."""
+    """Every route that the hub has: it includes these routers and nothing else (the first test)."""
     return [
         route
-        for router in (api.router, pages.router)
+        for router in (api.router, teaching.router, pages.router)
         for route in router.routes
         if isinstance(route, APIRoute)
     ]

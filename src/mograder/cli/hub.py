@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from mograder.cli.publish import publish, sync_users, warm_cache
 from mograder.course import Course, user_name
 from mograder.errors import MograderError
 from mograder.hub.audit import Printable
@@ -157,3 +158,7 @@ def _seconds(text: str) -> int:
     if match is None or int(match[1]) == 0:
         raise MograderError(f'"{text}" is no length of time.', tip="write 45m, 12h or 90d.")
     return int(match[1]) * _UNITS[match[2]]
+
+
+for _command in (publish, warm_cache, sync_users):
+    command.add_command(_command)

@@ -18,6 +18,7 @@ from mograder import __version__
 from mograder.environments import Environments
 from mograder.hub import problems
 from mograder.hub.api import routes as api
+from mograder.hub.api import teaching
 from mograder.hub.audit import FILE_NAME as AUDIT_FILE
 from mograder.hub.audit import AuditLog
 from mograder.hub.coursework import Coursework
@@ -34,7 +35,7 @@ from mograder.hub.limits import Limits
 from mograder.hub.middleware import Aside, BodyLimit, CrossSite, Identification, SecurityHeaders
 from mograder.hub.packages import Packages
 from mograder.hub.pages import routes as pages
-from mograder.hub.releases import Releases
+from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
 from mograder.hub.settings import Settings
 from mograder.hub.store.database import open_database
 from mograder.hub.store.state import CopyTable, LoginTable, ResultTable, SessionTable
@@ -85,12 +86,15 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         lifespan=lambda app: _lifespan(app, sessions, logins, settings, engine, audit),
     )
     app.state.settings = settings
+    app.state.gate = gate
     assets = Assets(state_dir / "assets")
     app.state.coursework = _coursework(settings, engine, sessions, isolation, assets)
+    app.state.publishing = app.state.coursework.publishing(settings.course.root)
     app.state.max_upload = settings.hub.max_upload_mb << 20
     app.state.notice = notice(settings, isolation)
     app.state.due_dates = due_dates(settings)
     app.include_router(api.router)
+    app.include_router(teaching.router)
     app.include_router(pages.router)
     problems.install(app)
     _wrap(app, settings, gate, assets, audit, limits)
@@ -163,7 +167,9 @@ def _wrap(
 ) -> None:
     """The outermost is added last: headers, then identity, then the checks, then the routes."""
     upload = (settings.hub.max_upload_mb << 20) + (1 << 20)
-    app.add_middleware(BodyLimit, limits={"upload": upload})
+    app.add_middleware(
+        BodyLimit, limits={"upload": upload, "publish": MAX_PUBLISHED_BYTES, "sync-users": 4 << 20}
+    )
     app.add_middleware(BodyKinds)
     app.add_middleware(CrossSite)
     app.add_middleware(RateLimit, limits=limits, gate=gate)

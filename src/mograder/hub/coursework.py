@@ -22,6 +22,7 @@ from mograder.hub.history import History, Version, digest
 from mograder.hub.isolation import Isolation
 from mograder.hub.locks import KeyedLocks
 from mograder.hub.packages import Packages
+from mograder.hub.publishing import Publishing
 from mograder.hub.releases import ItemType, Release, Releases
 from mograder.hub.store.state import ResultTable, StoredResult
 from mograder.hub.workspaces import FileStatus, Workspaces, remove_scratch, scratch_copy
@@ -86,6 +87,10 @@ class Coursework:
         self._changes = KeyedLocks()
         self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
         self._validating = asyncio.Semaphore(2)
+
+    def publishing(self, course: Path) -> Publishing:
+        """The instructors' half, on the same releases and packages."""
+        return Publishing(self.releases, self._packages, course)
 
     # -- looking ------------------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ class Identification:
         scope.setdefault("state", {})
         scope["state"]["identity"] = answer.identity
         scope["state"]["refusal"] = answer.reason
-        cookie = _set_cookie(answer.new_cookie, scope["scheme"])
+        cookie = set_cookie(answer.new_cookie, scope["scheme"])
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start" and cookie:
@@ -206,7 +206,8 @@ def _too_large(limit: int) -> str:
     return f"That is more than the {limit / (1 << 20):.0f} MB that are accepted here; nothing was changed."
 
 
-def _set_cookie(value: str | None, scheme: str) -> bytes | None:
+def set_cookie(value: str | None, scheme: str) -> bytes | None:
+    """The header value that keeps a login's cookie ("": ends it); None for None."""
     if value is None:
         return None
     name = SECURE_COOKIE if scheme == "https" else COOKIE

@@ -27,6 +27,9 @@ _NEW, _OLD = ".new", ".old"
 _LOOKS = 10
 MAX_FILE_BYTES = 500 << 20
 
+MAX_PUBLISHED_BYTES = 256 << 20
+"""Of one publication through the network: it is held in memory."""
+
 
 class ItemType(StrEnum):
     """What a published item is."""

@@ -20,7 +20,7 @@ from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.sessions.model import Session, SessionKey
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schema.Problem, "description": words}
     for status, words in {
         400: "Refused, nothing was changed",
@@ -34,7 +34,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         503: "Not now; see Retry-After",
     }.items()
 }
-router = APIRouter(responses=_ERRORS)
+router = APIRouter(responses=ERRORS)
 
 
 @router.get("/assignments", response_model=list[schema.Item])

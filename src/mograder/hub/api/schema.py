@@ -90,3 +90,28 @@ class VersionInfo(BaseModel):
     reason: str
     file: str
     size: int
+
+
+class Published(Ok):
+    """An item is up; ``files`` are the names that can be had from ``/release/{name}/``."""
+
+    files: list[str]
+    type: str
+
+
+class WarmedCache(Ok):
+    """The packages of these items are ready."""
+
+    warmed: list[str]
+
+
+class Users(BaseModel):
+    """Everybody who may enter the course."""
+
+    users: list[str]
+
+
+class SyncedUsers(Ok):
+    """So many people may enter now."""
+
+    count: int

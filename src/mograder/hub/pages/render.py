@@ -13,6 +13,7 @@ _TEMPLATES: dict[type, str] = {
     views.History: "history.html",
     views.CheckReport: "report.html",
     views.Problem: "problem.html",
+    views.SignOut: "sign_out.html",
 }
 
 

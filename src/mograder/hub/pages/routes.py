@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from mograder.errors import NotFound
 from mograder.hub.api import forms
 from mograder.hub.api.access import Work, requires
+from mograder.hub.api.respond import wants_page
 from mograder.hub.coursework import Coursework, ItemState
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
+from mograder.hub.middleware import set_cookie
 from mograder.hub.pages import views
 from mograder.hub.pages.assets import static_table
 from mograder.hub.pages.render import render
@@ -133,6 +135,23 @@ async def static(version: str, name: str) -> Response:
     )
 
 
+@router.get("/logout")
+async def ask_to_sign_out(request: Request, who: Identity = requires(Action.USE_HUB)) -> Response:
+    """A page with the button."""
+    return HTMLResponse(render(views.SignOut(page(request, who))))
+
+
+@router.post("/logout")
+async def sign_out(request: Request, who: Identity = requires(Action.USE_HUB)) -> Response:
+    """End this login; the cookie is worth nothing from now on, wherever it was copied to."""
+    request.app.state.gate.sign_out(request.scope["headers"])
+    gone = set_cookie("", request.scope["scheme"]) or b""
+    headers = {"Set-Cookie": gone.decode(), "Clear-Site-Data": '"cache"'}
+    if not wants_page(request):
+        return JSONResponse({"status": "ok"}, headers=headers)
+    return HTMLResponse(render(views.SignOut(page(request, None), done=True)), headers=headers)
+
+
 def page(request: Request, who: Identity | None) -> views.Page:
     """What every page has."""
     settings = request.app.state.settings
@@ -143,6 +162,8 @@ def page(request: Request, who: Identity | None) -> views.Page:
         mode_notice=request.app.state.notice,
         root=_root(request),
         csrf="" if who is None else forms.token(settings.secret, who.user),
+        # A guest is known by the cookie alone: without it they could never come back to their work.
+        sign_out=None if settings.dev or who is None else "logout",
     )
 
 

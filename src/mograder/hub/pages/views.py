@@ -284,4 +284,12 @@ class Problem:
         return self.title or words.problem_title(self.status)
 
 
-View = Dashboard | Start | History | CheckReport | Problem
+@dataclass(frozen=True)
+class SignOut:
+    """Asks whether to end this login, or says that it has ended (``done``)."""
+
+    page: Page
+    done: bool = False
+
+
+View = Dashboard | Start | History | CheckReport | Problem | SignOut

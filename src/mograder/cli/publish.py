@@ -1,0 +1,175 @@
+"""``mograder hub publish``, ``warm-cache`` and ``sync-users``: what instructors ask of a hub."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mograder.cli import remote
+from mograder.cli.local import read_release, with_steps
+from mograder.course import Course, find_item, list_items, user_name
+from mograder.environments import Environments, warming
+from mograder.errors import Conflict, EnvironmentFailed, MograderError, NotFound
+from mograder.hub.identity.roster import parse
+from mograder.hub.releases import MAX_PUBLISHED_BYTES
+from mograder.notebook import metadata
+
+
+@click.command("publish")
+@click.argument("item")
+@remote.options
+@click.option(
+    "--moodle-assignment", metavar="NAME", help="The assignment's name on Moodle, if it has another."
+)
+@click.option("--force", is_flag=True, help="Do not compare with Moodle.")
+@click.option("--lecture", is_flag=True, help="Publish as a lecture; implies --force.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, send nothing.")
+@click.pass_obj
+def publish(
+    course_dir: Path,
+    item: str,
+    url: str | None,
+    token: str | None,
+    moodle_assignment: str | None,
+    force: bool,
+    lecture: bool,
+    dry_run: bool,
+) -> None:
+    """Put ITEM (a name or unique prefix in release/, or a directory) up on a hub.
+
+    \b
+    Example:  mograder hub -C my-course publish A1 --url https://hub.example.org
+    """
+    directory = _directory(course_dir, item)
+    files = read_release(directory)
+    name = directory.name
+    type_ = "lecture" if lecture else _type(files[f"{name}.py"], name)
+    if type_ == "assignment" and not force:
+        _refuse_unseen_moodle(course_dir, moodle_assignment)
+    total = sum(map(len, files.values()))
+    if total > MAX_PUBLISHED_BYTES:
+        raise Conflict(f"{name} holds {total / 1e6:.0f} MB; a hub takes {MAX_PUBLISHED_BYTES / 1e6:.0f} MB.")
+    for file, data in files.items():
+        click.echo(f"{file:<40} {len(data):>12,} bytes", err=True)
+    if dry_run:
+        click.echo(
+            f"{name} would be published as {type_}: {len(files)} files, {total:,} bytes. Nothing was sent."
+        )
+        return
+    hub = remote.Remote(url, token)
+    click.echo(f"{name}: sending {total:,} bytes; the hub then prepares its packages …", err=True)
+    parts = [("files", (file, data, "application/octet-stream")) for file, data in files.items()]
+    answer = hub.post(f"publish/{name}", params={"type": type_}, files=parts)
+    click.echo(f"{name} is published as {answer.get('type')}: {', '.join(answer.get('files', []))}")
+
+
+@click.command("warm-cache")
+@click.argument("notebooks", nargs=-1, type=click.Path(path_type=Path), metavar="[NOTEBOOK]...")
+@click.option("--all", "every", is_flag=True, help="Every published item of the course.")
+@click.option("--dry-run", is_flag=True, help="Print what they depend on, prepare nothing.")
+@remote.options
+@click.pass_obj
+def warm_cache(
+    course_dir: Path,
+    notebooks: tuple[Path, ...],
+    every: bool,
+    dry_run: bool,
+    url: str | None,
+    token: str | None,
+) -> None:
+    """Prepare packages ahead of need: of each NOTEBOOK, of all (--all), or on a hub (--url).
+
+    \b
+    Example:  mograder hub -C my-course warm-cache --all
+    """
+    if url and not notebooks and not dry_run:
+        warmed = remote.Remote(url, token).post("warm-cache")["warmed"]
+        click.echo(f"Ready on the hub: {', '.join(warmed) or 'nothing is published'}")
+        return
+    course = Course.load(course_dir)
+    texts = _texts(course, notebooks, every)
+    planned = warming.plan(texts)
+    if dry_run:
+        for entry in planned:
+            click.echo(f"{entry.name}: {', '.join(entry.requirements.dependencies) or 'marimo alone'}")
+        return
+    failed = [name for name, done in ((p.name, _warm(course, p)) for p in planned) if not done]
+    if failed:
+        raise EnvironmentFailed(f"The packages of {', '.join(failed)} could not be prepared.")
+
+
+@click.command("sync-users")
+@click.argument("file", type=click.Path(path_type=Path))
+@remote.options
+def sync_users(file: Path, url: str | None, token: str | None) -> None:
+    """Let the people in FILE (one name a line, "-" for standard input) into the course, and nobody else.
+
+    \b
+    Example:  mograder hub sync-users roster.txt --url https://hub.example.org
+    """
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFound(f"{file} can not be read: {getattr(error, 'strerror', None) or error}.") from error
+    names = sorted(user_name(name) for name in parse(text))
+    if not names:
+        raise Conflict(f"{file} names nobody, and nobody could enter.", tip="one name a line.")
+    count = remote.Remote(url, token).post("sync-users", json={"users": names})["count"]
+    click.echo(f"{count} people may enter.")
+
+
+def _directory(course_dir: Path, item: str) -> Path:
+    place = Path(item)
+    if place.is_dir() and ("/" in item or not (course_dir / "mograder.toml").is_file()):
+        return place.resolve()
+    release = Course.load(course_dir).release_dir
+    return release / find_item(release, item)
+
+
+def _type(notebook: bytes, name: str) -> str:
+    return str(metadata.read(notebook.decode("utf-8", "replace"), name).get("mograder-type", "assignment"))
+
+
+def _refuse_unseen_moodle(course_dir: Path, assignment: str | None) -> None:
+    """Without a comparison it must not look as if there had been one."""
+    has_moodle = (course_dir / "mograder.toml").is_file() and Course.load(course_dir).config.moodle.url
+    if has_moodle or assignment:
+        raise MograderError(
+            "The comparison with what Moodle has is not built yet.", tip="--force publishes without it."
+        )
+
+
+def _texts(course: Course, notebooks: tuple[Path, ...], every: bool) -> dict[str, str]:
+    paths = list(notebooks)
+    if every:
+        published = course.published_dir
+        paths += [published / name / f"{name}.py" for name in list_items(published)]
+    if not paths:
+        raise click.UsageError("Name notebooks, or use --all or --url.")
+    try:
+        return {path.stem: path.read_text(encoding="utf-8") for path in paths}
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFound(f"A notebook can not be read: {error}.") from error
+
+
+def _warm(course: Course, planned: warming.Planned) -> bool:
+    cache = course.config.hub.uv_cache_dir
+    environments = Environments(
+        course.state_dir / "environments", Path(cache).expanduser() if cache else None
+    )
+    try:
+        with_steps(
+            planned.name,
+            lambda say: _raised(next(warming.warm([planned], environments, lambda _, s: say(s)))),
+        )
+    except MograderError as error:
+        click.echo(f"{planned.name}: {error}", err=True)
+        return False
+    return True
+
+
+def _raised(warmed: warming.Warmed) -> None:
+    if warmed.error is not None:
+        raise warmed.error

@@ -1,0 +1,70 @@
+"""A hub somewhere else: asking it as an instructor, with its refusals in one sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import httpx
+
+from mograder.errors import MograderError
+
+PATIENCE = httpx.Timeout(30.0, read=1800.0)
+"""Seconds. An answer may wait for the packages of an item."""
+
+
+def options(command: Any) -> Any:
+    """The options ``--url`` and ``--token``."""
+    command = click.option(
+        "--token",
+        envvar="MOGRADER_HUB_INSTRUCTOR_TOKEN",
+        help="An instructor's token (mograder hub generate-token).",
+    )(command)
+    return click.option("--url", envvar="MOGRADER_HUB_URL", help="The hub's address.")(command)
+
+
+class Remote:
+    """A hub at ``url``. Raises MograderError for every answer that is no success."""
+
+    def __init__(self, url: str | None, token: str | None) -> None:
+        if not url:
+            raise MograderError("Which hub?", tip="--url https://… or export MOGRADER_HUB_URL=…")
+        if not token:
+            raise MograderError(
+                "The hub wants an instructor's token.",
+                tip="--token … or export MOGRADER_HUB_INSTRUCTOR_TOKEN=…; mograder hub generate-token makes one.",
+            )
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise MograderError(f'"{url}" is no address of a hub.', tip="it begins with https://")
+        self._url = url.rstrip("/") + "/"
+        self._token = token
+
+    def post(self, path: str, **content: Any) -> dict[str, Any]:
+        """The JSON that the hub answers with. ``content`` is for ``httpx.post``."""
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        try:
+            answer = httpx.post(self._url + path, headers=headers, timeout=PATIENCE, **content)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            reason = str(error) or type(error).__name__
+            raise MograderError(
+                f"The hub at {self._url} can not be reached: {reason}.",
+                tip="see whether it is up, and try again.",
+            ) from error
+        return _judged(answer, self._url)
+
+
+def _judged(answer: httpx.Response, url: str) -> dict[str, Any]:
+    try:
+        said = answer.json()
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise MograderError(
+            f"{url} did not answer as a hub does (status {answer.status_code}).",
+            tip="see whether the address is that of the hub, and whether a login stands before its API.",
+        )
+    if not answer.is_success:
+        detail = said.get("detail")
+        raise MograderError(f"The hub refused: {detail if isinstance(detail, str) else answer.status_code}")
+    return said

@@ -1,0 +1,58 @@
+"""The instructors' JSON routes: publish, prepare, admit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, File, Query, Request, UploadFile
+
+from mograder.errors import Malformed
+from mograder.hub.api import schema
+from mograder.hub.api.access import requires
+from mograder.hub.api.routes import ERRORS
+from mograder.hub.identity.model import Identity
+from mograder.hub.identity.policy import Action
+from mograder.hub.publishing import Publishing
+
+router = APIRouter(responses=ERRORS)
+
+
+def publishing(request: Request) -> Publishing:
+    """The hub's domain, put there by ``hub.app``."""
+    found: Publishing = request.app.state.publishing
+    return found
+
+
+Work = Depends(publishing)
+
+
+@router.post("/publish/{name}", response_model=schema.Published)
+async def publish(
+    name: str,
+    files: Annotated[list[UploadFile], File()],
+    type_: Annotated[Literal["assignment", "lecture"] | None, Query(alias="type")] = None,
+    who: Identity = requires(Action.PUBLISH),
+    work: Publishing = Work,
+) -> Any:
+    """Put an item up, in place of what was there, all or nothing. Waits until its packages are ready."""
+    given: dict[str, bytes] = {}
+    for file in files:
+        if (file.filename or "") in given:
+            raise Malformed(f"{file.filename} is there twice.")
+        given[file.filename or ""] = await file.read()
+    release = await work.publish(name, given, type_)
+    return schema.Published(files=list(release.files), type=release.type)
+
+
+@router.post("/warm-cache", response_model=schema.WarmedCache)
+async def warm_cache(who: Identity = requires(Action.PUBLISH), work: Publishing = Work) -> Any:
+    """Have the packages of every published item ready."""
+    return schema.WarmedCache(warmed=await work.warm())
+
+
+@router.post("/sync-users", response_model=schema.SyncedUsers)
+async def sync_users(
+    users: schema.Users, who: Identity = requires(Action.MANAGE_USERS), work: Publishing = Work
+) -> Any:
+    """Let in these people and nobody else; instructors always may."""
+    return schema.SyncedUsers(count=await work.sync_users(users.users))

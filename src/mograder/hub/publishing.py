@@ -1,0 +1,86 @@
+"""What instructors do through the network: put items up, prepare environments, say who may enter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mograder.course import file_name, item_name, user_name
+from mograder.errors import Malformed, MograderError
+from mograder.hub import uploads
+from mograder.hub.files import Directory
+from mograder.hub.identity.roster import FILE_NAME as ROSTER
+from mograder.hub.packages import Packages
+from mograder.hub.releases import ItemType, Release, Releases
+from mograder.notebook import metadata
+
+
+class Publishing:
+    """One publication at a time; a failed one leaves what is published as it was."""
+
+    def __init__(self, releases: Releases, packages: Packages, course: Path) -> None:
+        self._releases = releases
+        self._packages = packages
+        self._course = course
+        self._turn = asyncio.Lock()
+
+    async def publish(self, name: str, files: Mapping[str, bytes], type_: str | None) -> Release:
+        """Judge ``files``, prepare the packages of the notebook, then put the item up, all or nothing.
+
+        ``type_`` None: what the notebook's header says (``mograder-type``), else an assignment.
+
+        Raises:
+            NameRefused, Malformed, NotANotebook, Conflict: the files. EnvironmentFailed: a package.
+        """
+        item_name(name)
+        for file in files:
+            file_name(file)
+        notebook = files.get(f"{name}.py")
+        if notebook is None:
+            raise Malformed(f"{name} has no notebook: {name}.py is not among its files.")
+        # The release is measured by itself: what an instructor publishes may hold anything but be no notebook.
+        await uploads.inspect(notebook, f"{name}.py", notebook)
+        kind = _type(type_ or str(metadata.read(notebook.decode(), name).get("mograder-type", "assignment")))
+        async with self._turn:
+            lock, _ = await asyncio.to_thread(self._packages.prepare, notebook, name, lambda step: None)
+            return await asyncio.to_thread(self._releases.install, name, files, kind, lock.text)
+
+    async def warm(self) -> list[str]:
+        """Have the packages of every published item ready; the items' names.
+
+        Raises EnvironmentFailed that names the items whose packages can not be had; the others are ready.
+        """
+        warmed, failed = [], []
+        for release in await asyncio.to_thread(self._releases.all):
+            try:
+                await self._packages.ready(release)
+                warmed.append(release.name)
+            except MograderError as error:
+                failed.append((release.name, error))
+        if failed:
+            first = failed[0][1]
+            names = ", ".join(name for name, _ in failed)
+            raise type(first)(f"Not every item is ready ({names}): {first}")
+        return warmed
+
+    async def sync_users(self, users: Iterable[str]) -> int:
+        """Let in these people and nobody else (instructors always); how many.
+
+        Raises NameRefused for a name that can not be one; nothing is changed then.
+        """
+        names = sorted({user_name(user) for user in users})
+        text = "".join(f"{name}\n" for name in names)
+        await asyncio.to_thread(self._write, text.encode())
+        return len(names)
+
+    def _write(self, text: bytes) -> None:
+        with Directory.trusted(self._course) as course:
+            course.write(ROSTER, text)
+
+
+def _type(word: str) -> ItemType:
+    try:
+        return ItemType(word)
+    except ValueError:
+        raise Malformed(f'"{word[:40]}" is no type of item.', tip="use assignment or lecture.") from None

@@ -1,0 +1,188 @@
+"""What instructors do to a real hub over HTTP and with the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mograder.hub.identity import tokens
+from mograder.hub.identity.model import Role
+from tests.support.hub import NOTEBOOK, RunningHub, make_course, running
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+
+SECRET = "0123456789abcdef" * 4
+
+
+@pytest.fixture(scope="module")
+def hub(course_root: Path) -> Iterator[RunningHub]:
+    course = make_course(
+        course_root / "teaching", '[hub]\nsandbox = "off"\ntrusted_proxies = ["127.0.0.1"]\n'
+    )
+    with running(course, dev=False, env={"MOGRADER_HUB_SECRET": SECRET}) as up:
+        yield up
+
+
+def client(hub: RunningHub, user: str = "prof", role: Role = Role.INSTRUCTOR) -> httpx.Client:
+    token = tokens.make(SECRET, user, role)
+    return httpx.Client(base_url=hub.url, headers={"Authorization": f"Bearer {token}"}, timeout=120)
+
+
+def send(hub: RunningHub, name: str, files: dict[str, bytes], type_: str | None = None) -> httpx.Response:
+    parts = [("files", (file, data)) for file, data in files.items()]
+    with client(hub) as prof:
+        return prof.post(f"publish/{name}", params={} if type_ is None else {"type": type_}, files=parts)
+
+
+def command(hub: RunningHub, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    env = {
+        **os.environ,
+        "MOGRADER_HUB_URL": hub.url,
+        "MOGRADER_HUB_INSTRUCTOR_TOKEN": tokens.make(SECRET, "prof", Role.INSTRUCTOR),
+    }
+    whole = [sys.executable, "-m", "mograder", "hub", "-C", str(hub.course), *words]
+    return subprocess.run(
+        whole, env=env, input=text, capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def notebook(title: str) -> bytes:
+    return NOTEBOOK.format(title=title).encode()
+
+
+def test_what_is_published_is_there_for_students(hub: RunningHub) -> None:
+    answer = send(hub, "A2-New", {"A2-New.py": notebook("New"), "table.csv": b"a,b\n"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"status": "ok", "files": ["A2-New.py", "table.csv"], "type": "assignment"}
+    with client(hub, "ada", Role.STUDENT) as ada:
+        assert "A2-New" in [item["name"] for item in ada.get("assignments").json()]
+        assert ada.get("release/A2-New/table.csv").content == b"a,b\n"
+
+
+def test_the_type_is_the_one_asked_for(hub: RunningHub) -> None:
+    answer = send(hub, "L02-Asked", {"L02-Asked.py": notebook("Asked")}, "lecture")
+    assert answer.json()["type"] == "lecture"
+    assert send(hub, "L02-Asked", {"L02-Asked.py": notebook("Asked")}, "exam").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "word"),
+    [
+        ({"other.py": b"x"}, 422, "no notebook"),
+        ({"A3-Bad.py": b"print('no notebook')"}, 400, ""),
+        ({"A3-Bad.py": b"\xff\xfe"}, 400, ""),
+        ({"A3-Bad.py": notebook("x"), ".hidden": b""}, 422, ".hidden"),
+        ({"A3-Bad.py": notebook("x"), "files.json": b"{}"}, 422, "files.json"),
+        (
+            {"A3-Bad.py": notebook("x").replace(b'"marimo"]', b'"marimo", "no-such-package-of-ours-1"]')},
+            500,
+            "no-such-package-of-ours-1",
+        ),
+    ],
+)
+def test_what_can_not_be_published_changes_nothing(
+    hub: RunningHub, files: dict[str, bytes], status: int, word: str
+) -> None:
+    assert send(hub, "A3-Bad", {"A3-Bad.py": notebook("Before")}).status_code == 200
+    answer = send(hub, "A3-Bad", files)
+    assert answer.status_code == status, answer.text
+    assert word in answer.json()["detail"]
+    with client(hub) as prof:
+        assert b"Before" in prof.get("release/A3-Bad/A3-Bad.py").content
+
+
+def test_students_can_not_teach(hub: RunningHub) -> None:
+    with client(hub, "ada", Role.STUDENT) as ada:
+        assert ada.post("publish/A9", files={"files": ("A9.py", notebook("Mine"))}).status_code == 403
+        assert ada.post("warm-cache").status_code == 403
+        assert ada.post("sync-users", json={"users": ["ada"]}).status_code == 403
+
+
+def test_the_cache_is_warmed_for_every_item(hub: RunningHub) -> None:
+    with client(hub) as prof:
+        answer = prof.post("warm-cache")
+    assert answer.status_code == 200, answer.text
+    assert {"A1-Answer", "L01-Intro"} <= set(answer.json()["warmed"])
+
+
+def test_only_people_on_the_list_may_enter(hub: RunningHub) -> None:
+    with client(hub) as prof, client(hub, "eve", Role.STUDENT) as eve:
+        assert eve.get("assignments").status_code == 200
+        assert prof.post("sync-users", json={"users": ["ada", "ada", "böb"]}).json() == {
+            "status": "ok",
+            "count": 2,
+        }
+        try:
+            assert eve.get("assignments").status_code == 401
+            assert prof.post("sync-users", json={"users": ["../x"]}).status_code == 422
+            assert (hub.course / "allowed_users.txt").read_text() == "ada\nböb\n"
+        finally:
+            (hub.course / "allowed_users.txt").unlink()
+
+
+def test_publishing_with_the_command(hub: RunningHub) -> None:
+    place = hub.course / "release" / "A4-Command"
+    place.mkdir(parents=True)
+    (place / "A4-Command.py").write_bytes(notebook("By command"))
+    (place / "link.txt").symlink_to("/etc/passwd")
+    dry = command(hub, "publish", "A4", "--dry-run")
+    assert (dry.returncode, "Nothing was sent" in dry.stdout) == (0, True), dry.stderr
+    with client(hub) as prof:
+        assert prof.get("release/A4-Command/A4-Command.py").status_code == 404
+        done = command(hub, "publish", "A4")
+        assert done.returncode == 0, done.stderr
+        assert "A4-Command is published as assignment: A4-Command.py\n" in done.stdout
+        assert b"By command" in prof.get("release/A4-Command/A4-Command.py").content
+
+
+def test_the_command_lets_people_in(hub: RunningHub) -> None:
+    done = command(hub, "sync-users", "-", text="ada\n# comment\neve\n")
+    assert (done.returncode, done.stdout) == (0, "2 people may enter.\n"), done.stderr
+    (hub.course / "allowed_users.txt").unlink()
+    assert command(hub, "sync-users", "-", text="# nobody\n").returncode == 1
+
+
+def test_the_command_tells_dependencies_and_prepares_them(hub: RunningHub) -> None:
+    listed = command(hub, "warm-cache", "--all", "--dry-run")
+    assert "A1-Answer: marimo" in listed.stdout
+    warmed = command(hub, "warm-cache")
+    assert (warmed.returncode, "A1-Answer" in warmed.stdout) == (0, True), warmed.stderr
+
+
+def test_a_hub_that_is_away_or_no_hub_is_one_sentence(hub: RunningHub, tmp_path: Path) -> None:
+    away = command(hub, "publish", "A4", "--url", "http://127.0.0.1:9/")
+    assert (away.returncode, away.stderr.count("\n") < 8) == (1, True)
+    assert "can not be reached" in away.stderr
+    assert "Traceback" not in away.stderr
+    stranger = command(hub, "publish", "A4", "--token", "nonsense")
+    assert stranger.returncode == 1
+    assert "The hub refused" in stranger.stderr
+
+
+def test_signing_out_ends_the_login_wherever_its_cookie_is(hub: RunningHub) -> None:
+    with hub.client("mia") as mia, httpx.Client(base_url=hub.url) as copied:
+        mia.get("assignments").raise_for_status()
+        copied.cookies.update(dict(mia.cookies.items()))
+        assert copied.get("assignments").status_code == 200
+        asked = mia.get("logout", headers={"Accept": "text/html"})
+        assert "Sign out?" in asked.text
+        assert mia.post("logout").json() == {"status": "ok"}
+        assert not mia.cookies
+        assert copied.get("assignments").status_code == 401
+
+
+def test_the_page_after_signing_out_says_so(hub: RunningHub) -> None:
+    with hub.client("noa", Accept="text/html") as noa:
+        page = noa.get("")
+        token = re.search(r'name="csrf" value="(\w+)"', page.text)[1]  # type: ignore[index]
+        assert 'logout"' in page.text
+        assert noa.post("logout").status_code == 403
+        left = noa.post("logout", data={"csrf": token})
+        assert (left.status_code, "You are signed out" in left.text) == (200, True)
