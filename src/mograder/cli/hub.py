@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from mograder.cli.publish import publish, sync_users, warm_cache
+from mograder.cli.why import why
 from mograder.course import Course, user_name
 from mograder.errors import MograderError
 from mograder.hub.audit import Printable
@@ -160,5 +161,5 @@ def _seconds(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-for _command in (publish, warm_cache, sync_users):
+for _command in (publish, warm_cache, sync_users, why):
     command.add_command(_command)

@@ -1,0 +1,55 @@
+"""``mograder hub why``: the decision about a request, and the rule that it comes from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from mograder.course import Course, user_name
+from mograder.errors import MograderError
+from mograder.hub.identity.model import Identity, Role
+from mograder.hub.identity.policy import Action, allowed
+from mograder.hub.identity.roster import FILE_NAME, Roster
+
+
+@click.command("why")
+@click.argument("user")
+@click.argument(
+    "action",
+    metavar="ACTION",
+    type=click.Choice([action.name.lower().replace("_", "-") for action in Action]),
+)
+@click.argument("resource", default="")
+@click.pass_obj
+def why(course_dir: Path, user: str, action: str, resource: str) -> None:
+    """Say whether USER may do ACTION to RESOURCE (an owner, or an address such as edit/user/ada/A1), and by which rule.
+
+    Exit status 1 if not. The rules are those that every request is judged by.
+
+    \b
+    Example:  mograder hub -C my-course why grace view-work ada
+    """
+    course = Course.load(course_dir)
+    teaching = user_name(user) in course.config.hub.instructors
+    person = Identity(user, Role.INSTRUCTOR if teaching else Role.STUDENT, "proxy")
+    click.echo(f"{user} is {'an instructor ([hub] instructors)' if teaching else 'a student'}.")
+    wanted = Action[action.upper().replace("-", "_")]
+    if not teaching and wanted is not Action.PUBLIC and not Roster(course.root / FILE_NAME).admits(user):
+        click.echo(f"refused: {user} is not on the list of this course ({FILE_NAME})")
+        sys.exit(1)
+    decision = allowed(person, wanted, _owner(resource))
+    click.echo(f"{'allowed' if decision.allowed else 'refused'}: {decision.reason}")
+    if not decision.allowed:
+        sys.exit(1)
+
+
+def _owner(resource: str) -> str | None:
+    """Whose it is: the name after ``user/`` in an address, else the first part; None for what is nobody's."""
+    parts = [part for part in resource.split("/") if part]
+    if "user" in parts[:-1]:
+        return user_name(parts[parts.index("user") + 1])
+    if len(parts) > 2:
+        raise MograderError(f'"{resource}" names no owner.', tip="write ada, ada/A1 or edit/user/ada/A1.")
+    return user_name(parts[0]) if parts else None
