@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mograder.marimo_adapter import run_state
 from mograder.marimo_adapter.owner import Warm
 from tests.marimo_adapter.conftest import Live, Make, forked, warm_process
 from tests.support.marimo_client import MarimoClient
@@ -135,6 +136,28 @@ def test_an_endless_cell_is_interrupted(make: Make) -> None:
     tab.interrupt()
     tab.until("completed-run", timeout=10)
     assert "2" in tab.run(tab.cells[-1], "1 + 1")
+
+
+def test_the_server_says_whether_a_cell_runs_also_one_that_only_waits(make: Make) -> None:
+    tab = make().tab().start()
+    assert tab.request("GET", run_state.PATH).status == run_state.RESTING
+    tab.send(tab.cells[-1], "import time\nprint('begun', flush=True)\ntime.sleep(600)")
+    while "begun" not in str(tab.outputs[tab.cells[-1]].console):
+        tab.receive()
+    assert tab.request("GET", run_state.PATH).status == run_state.RUNNING
+    tab.interrupt()
+    tab.until("completed-run", timeout=10)
+    assert tab.request("GET", run_state.PATH).status == run_state.RESTING
+
+
+def test_a_dead_kernel_runs_no_cell_whatever_it_said_last(make: Make) -> None:
+    tab = make().tab().start()
+    kernel = kernel_of(tab)
+    tab.send(tab.cells[-1], "import time\nprint('begun', flush=True)\ntime.sleep(600)")
+    while "begun" not in str(tab.outputs[tab.cells[-1]].console):
+        tab.receive()
+    os.kill(kernel, signal.SIGKILL)
+    assert eventually(lambda: tab.request("GET", run_state.PATH).status == run_state.RESTING)
 
 
 def test_a_restart_gives_a_new_kernel_and_ends_the_old_one(make: Make) -> None:

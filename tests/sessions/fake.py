@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mograder.errors import SessionFailed
+from mograder.marimo_adapter import run_state
 from mograder.marimo_adapter.options import ServeSpec
 from mograder.sessions.admission import Admission
 from mograder.sessions.launchers.base import listen
@@ -54,6 +55,7 @@ class FakeLauncher:
         self.stop_error: Exception | None = None
         self.answer: bytes | None = HEALTHY
         self.used: Use | None = None
+        self.cell_runs = False
         self.said: list[str] = []
 
     async def open(self) -> None:
@@ -120,8 +122,11 @@ class FakeLauncher:
             return
         server.open.add(task)
         try:
-            await reader.readuntil(b"\r\n\r\n")
-            if server.answer is None:
+            asked = await reader.readuntil(b"\r\n\r\n")
+            if run_state.PATH.encode() in asked:
+                writer.write(b"HTTP/1.1 %d .\r\n\r\n" % (200 if self.cell_runs else 204))
+                await writer.drain()
+            elif server.answer is None:
                 await asyncio.Event().wait()
             else:
                 writer.write(server.answer)

@@ -476,6 +476,21 @@ async def test_a_session_that_computes_is_used(stage: Stage) -> None:
 
 
 @on_stage
+async def test_a_session_whose_cell_only_waits_is_used_and_nobody_is_warned(stage: Stage) -> None:
+    session = await stage.start()
+    stage.launcher.cell_runs = True
+    stage.now += 50
+    assert stage.sessions.idle_left(session) == 10
+    assert await stage.sessions.sweep() == []
+    assert stage.sessions.idle_left(session) is None
+    stage.now += 61
+    assert await stage.sessions.sweep() == []
+    stage.launcher.cell_runs = False
+    stage.now += 61
+    assert await stage.sessions.sweep() == [session]
+
+
+@on_stage
 async def test_somebody_who_comes_back_while_others_are_stopped_keeps_the_session(stage: Stage) -> None:
     first, second = await stage.start(), await stage.start(OTHER)
     stage.now += 61

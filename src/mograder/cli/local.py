@@ -10,26 +10,25 @@ from typing import TypeVar
 import click
 
 from mograder.course import Course
-from mograder.environments import Environments, Step
+from mograder.environments import Step
 from mograder.errors import NotFound
-from mograder.hub.packages import Packages
+from mograder.hub.packages import Packages, course_environments
 from mograder.hub.releases import ItemType, Release, Releases
 from mograder.notebook import metadata
 
 T = TypeVar("T")
 
 
-def publish_locally(course: Course, name: str) -> Release:
-    """Prepare the environment of ``release/<name>`` and put the item up, unless the same is up already."""
+def publish_locally(course: Course, name: str, *, confined: bool = True) -> Release:
+    """Prepare the environment of ``release/<name>`` and put the item up, unless the same is up already.
+
+    ``confined``: its packages are tried in a sandbox.
+    """
     files = read_release(course.release_dir / name)
     notebook = files[f"{name}.py"]
     releases = Releases(course.published_dir)
-    cache = course.config.hub.uv_cache_dir
-    environments = Environments(
-        course.state_dir / "environments", Path(cache).expanduser() if cache else None
-    )
     there = releases.find(name)
-    packages = Packages(environments)
+    packages = Packages(course_environments(course, confined=confined))
     if there is not None and there.lock() and {file: there.read(file) for file in there.files} == files:
         with_steps(name, lambda say: packages.ready_now(there, say))
         return there

@@ -10,9 +10,10 @@ import click
 from mograder.cli import remote
 from mograder.cli.local import read_release, with_steps
 from mograder.course import Course, find_item, list_items, user_name
-from mograder.environments import Environments, warming
+from mograder.environments import warming
 from mograder.errors import Conflict, EnvironmentFailed, MograderError, NotFound
 from mograder.hub.identity.roster import parse
+from mograder.hub.packages import course_environments
 from mograder.hub.releases import MAX_PUBLISHED_BYTES
 from mograder.notebook import metadata
 
@@ -155,10 +156,7 @@ def _texts(course: Course, notebooks: tuple[Path, ...], every: bool) -> dict[str
 
 
 def _warm(course: Course, planned: warming.Planned) -> bool:
-    cache = course.config.hub.uv_cache_dir
-    environments = Environments(
-        course.state_dir / "environments", Path(cache).expanduser() if cache else None
-    )
+    environments = course_environments(course)
     try:
         with_steps(
             planned.name,

@@ -8,6 +8,7 @@ Nothing here is asynchronous: callers with an event loop run it in a thread.
 """
 
 from mograder.environments.build import Check, Step, StepObserver, run_check
+from mograder.environments.confined import check_in_jail
 from mograder.environments.locks import Lock, resolve
 from mograder.environments.recall import remembered
 from mograder.environments.requirements import Requirements
@@ -26,6 +27,7 @@ __all__ = [
     "StepObserver",
     "Uv",
     "Warmed",
+    "check_in_jail",
     "plan",
     "remembered",
     "resolve",

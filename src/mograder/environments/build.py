@@ -54,10 +54,20 @@ def run_check(command: list[str]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise EnvironmentFailed(f"The new environment did not start within {CHECK_SECONDS:.0f} s.") from error
+        raise EnvironmentFailed(too_slow()) from error
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise EnvironmentFailed(f"The packages are installed but do not work together: {lines[-1]}")
+        raise EnvironmentFailed(broken(done.stderr, done.returncode))
+
+
+def too_slow() -> str:
+    """What is said of an environment whose check does not end."""
+    return f"The new environment did not start within {CHECK_SECONDS:.0f} s."
+
+
+def broken(said: str, status: int) -> str:
+    """What is said of an environment whose check failed with ``status`` and these last words."""
+    lines = said.strip().splitlines() or [f"exit status {status}"]
+    return f"The packages are installed but do not work together: {lines[-1]}"
 
 
 def site_packages(root: Path) -> Path:
@@ -66,7 +76,7 @@ def site_packages(root: Path) -> Path:
 
 
 def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver) -> None:
-    """Fill ``root`` (which must not exist) with the environment of ``lock``, finished but still writable.
+    """Fill ``root`` (which must not exist) with the environment of ``lock``, finished, checked and read-only.
 
     It may be renamed afterwards. Raises ``EnvironmentFailed``; what is at ``root`` then is for the caller to
     delete.
@@ -99,6 +109,9 @@ def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver) -
     provided.copy_into(site_packages(root))
     on_step(Step("Compiling", 0.75))
     _compile(python, root / "lib")
+    make_read_only(
+        root
+    )  # before the check: it may run as another user, and packages' code must change nothing
     on_step(Step("Checking", 0.95))
     check([python, "-I", "-B", "-c", _CHECK])
 

@@ -23,7 +23,6 @@ from mograder.environments.build import (
     Step,
     StepObserver,
     build,
-    make_read_only,
     make_writable,
     run_check,
     site_packages,
@@ -154,7 +153,6 @@ class Environments:
         try:
             uv = Uv(self.root, self.uv_cache_dir)
             build(beside, lock, uv, self._check, say)
-            make_read_only(beside)
             _write_marker(beside, key, lock)
             beside.rename(self.root / key)
         finally:

@@ -8,14 +8,12 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from mograder import __version__
-from mograder.environments import Environments
 from mograder.hub import problems
 from mograder.hub.api import routes as api
 from mograder.hub.api import teaching
@@ -33,7 +31,7 @@ from mograder.hub.identity.roster import Roster
 from mograder.hub.isolation import Isolation, choose
 from mograder.hub.limits import Limits
 from mograder.hub.middleware import Aside, BodyLimit, CrossSite, Identification, SecurityHeaders
-from mograder.hub.packages import Packages
+from mograder.hub.packages import Packages, course_environments
 from mograder.hub.pages import routes as pages
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
 from mograder.hub.settings import Settings
@@ -147,13 +145,12 @@ def _coursework(
     settings: Settings, engine: Engine, sessions: Sessions, isolation: Isolation, assets: Assets
 ) -> Coursework:
     history = History(settings.state_dir / "history")
-    cache = Path(settings.hub.uv_cache_dir).expanduser() if settings.hub.uv_cache_dir else None
     return Coursework(
         Releases(settings.published_dir),
         Workspaces(settings.notebooks_dir, history, CopyTable(engine), prepare=isolation.launcher.prepare),
         history,
         sessions,
-        Packages(Environments(settings.state_dir / "environments", cache)),
+        Packages(course_environments(settings.course, confined=isolation.notice is None)),
         ResultTable(engine),
         state_dir=settings.state_dir,
         validate_timeout=settings.hub.validate_timeout,

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
-from mograder.environments import Environment, Environments, Lock, Requirements, Step
+from mograder.course import Course
+from mograder.environments import (
+    Environment,
+    Environments,
+    Lock,
+    Requirements,
+    Step,
+    check_in_jail,
+    run_check,
+)
 from mograder.hub.history import digest
 from mograder.hub.releases import Release
+from mograder.sandbox.identities import choose
 
 OnStep = Callable[[Step], None]
+
+
+def course_environments(course: Course, *, confined: bool = True) -> Environments:
+    """The course's environments. A new one is tried in a jail, unless the hub is ``confined`` in nothing."""
+    hub = course.config.hub
+    cache = Path(hub.uv_cache_dir).expanduser() if hub.uv_cache_dir else None
+    check = check_in_jail(choose()) if confined and hub.sandbox != "off" else run_check
+    return Environments(course.state_dir / "environments", cache, check=check)
 
 
 class Packages:

@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mograder.marimo_adapter import run_state
+
 
 class HookMissing(Exception):
     """The installed marimo (or a library under it) lacks the place that a hook changes."""
@@ -66,7 +68,10 @@ def _given_socket() -> None:
         raise HookMissing("uvicorn.Server.run takes no sockets")
 
     def run(self: Any, sockets: Any = None) -> Any:
-        return original(self, sockets=sockets if _served.listener is None else [_served.listener])
+        if _served.listener is None:
+            return original(self, sockets=sockets)
+        self.config.app = run_state.answering(self.config.app)
+        return original(self, sockets=[_served.listener])
 
     server.run = run
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from mograder.errors import Conflict, MograderError, SessionFailed, Unavailable
 from mograder.sessions import places
 from mograder.sessions.admission import Admission
-from mograder.sessions.answers import answers
+from mograder.sessions.answers import answers, cell_runs
 from mograder.sessions.idleness import Idleness
 from mograder.sessions.launchers.base import Launcher, log_tail
 from mograder.sessions.model import Handle, LaunchPlan, LaunchSpec, Session, SessionKey, State
@@ -27,6 +27,9 @@ Prepare = Callable[[Progress], Awaitable[LaunchPlan]]
 
 START_TIMEOUT = 60.0
 """Seconds within which a server must answer after its launch."""
+
+ASK_SECONDS = 2.0
+"""How long a session may take to say whether a cell runs. Its server answers also while the kernel computes."""
 
 QUEUE_PATIENCE = 20.0
 """Seconds that a request waits for a start which has to queue."""
@@ -178,6 +181,14 @@ class Sessions:
             if use is not None and self._idleness.computes(session, use.cpu_seconds, now):
                 session.last_seen = now
         self._admission.learn([use.memory_bytes for use in uses if use is not None])
+        await asyncio.gather(
+            *(self._ask(session) for session in sessions if self.idle_left(session) is not None)
+        )
+
+    async def _ask(self, session: Session) -> None:
+        """A cell that waits takes no processor time: whoever is about to be warned is asked whether one runs."""
+        if await cell_runs(session.socket, f"/{session.key.path}", ASK_SECONDS):
+            session.last_seen = self._clock()
 
     async def shutdown(self) -> None:
         """End every session, and what runs them."""

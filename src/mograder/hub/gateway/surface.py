@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-_PAGES_CLOSED = frozenset(b"terminal lsp mcp auth login docs redoc openapi.json ws_sync".split())
+_PAGES_CLOSED = frozenset(b"terminal lsp mcp auth login docs redoc openapi.json ws_sync _mograder".split())
 _SOCKETS = frozenset((b"ws",))  # not ws_sync: collaborative editing is off, see `marimo_adapter.options`
 _API_OPEN = frozenset(
     b"kernel document documentation datasources sql cache export storage status usage version".split()
