@@ -49,8 +49,18 @@ class HubSection(_Section):
         "X-Remote-User", pattern=_HEADER_NAME, description="Header in which the login proxy names the person."
     )
     trusted_proxies: tuple[str, ...] = Field(
-        (), description="Addresses or networks of the login proxy; the header is believed from nowhere else."
+        (), description="Addresses or networks of the login proxy; it must know the shared secret, too."
     )
+    proxy_secret_header: str = Field(
+        "X-Proxy-Secret",
+        pattern=_HEADER_NAME,
+        description="Header in which the login proxy sends the shared secret.",
+    )
+    proxy_secret_file: str = Field("", description="File with the secret that the login proxy shares.")
+    unix_socket: str = Field(
+        "", description="Unix socket to listen on as well; who can open it is the login proxy."
+    )
+    unix_socket_group: str = Field("", description="Group that may open the unix socket.")
     uv_cache_dir: str = Field("", description="uv's package cache; empty means uv's own default.")
     instructors: tuple[str, ...] = Field((), description="People with the instructor role.")
     validate_timeout: int = Field(

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.support.hub import NOTEBOOK, RunningHub, make_course, running
+from tests.support.hub import NOTEBOOK, RunningHub, by_proxy, make_course, running
 from tests.support.students import Student
 
 pytestmark = [pytest.mark.real, pytest.mark.browser]
@@ -133,7 +133,7 @@ def elsewhere() -> Iterator[int]:
 @contextlib.contextmanager
 def browser_of(chromium: Browser, hub: RunningHub, user: str) -> Iterator[BrowserContext]:
     """A browser in which ``user`` has come in through the proxy, and has kept the hub's cookie since."""
-    with chromium.new_context(extra_http_headers={"X-Remote-User": user}) as context:
+    with chromium.new_context(extra_http_headers=by_proxy(user)) as context:
         context.set_default_timeout(30_000)
         context.new_page().goto(hub.url)
         context.set_extra_http_headers({})

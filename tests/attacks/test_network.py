@@ -20,7 +20,7 @@ import pytest
 
 from mograder.hub.identity import tokens
 from mograder.hub.identity.model import Role
-from tests.support.hub import RunningHub, make_course, running
+from tests.support.hub import PROXY_SECRET, RunningHub, make_course, running
 
 pytestmark = pytest.mark.real
 
@@ -28,7 +28,6 @@ SECRET = "canary-secret-" + "s" * 40
 CONFIG = '[hub]\ntrusted_proxies = ["127.0.0.2"]\ninstructors = ["prof"]\nfailed_logins_per_minute = 100000\n'
 PROXY = "127.0.0.2"
 STRANGER = "127.0.0.3"
-CANARIES = ("canary", SECRET)
 ESCAPES = ("\x1b", "\x9b", "\x07", "\x7f", "\u202e")
 
 
@@ -67,7 +66,8 @@ def request(path: str, *fields: str, method: str = "GET", body: bytes = b"", clo
 
 
 def as_proxy(user: str, path: str, *fields: str, method: str = "GET", body: bytes = b"") -> bytes:
-    return request(path, f"X-Remote-User: {user}", *fields, method=method, body=body)
+    named = [f"X-Remote-User: {user}", f"X-Proxy-Secret: {PROXY_SECRET}"]
+    return request(path, *named, *fields, method=method, body=body)
 
 
 def descriptors(hub: RunningHub) -> int:
@@ -116,8 +116,36 @@ def test_a_name_that_can_be_no_name_is_refused_even_from_the_proxy(hub: RunningH
     assert statuses(say(hub, as_proxy(value, "/assignments"), PROXY)) == [401]
 
 
+UNPROVEN = {
+    "no secret": [],
+    "another secret": ["X-Proxy-Secret: guess"],
+    "an empty secret": ["X-Proxy-Secret:"],
+    "a beginning of the secret": [f"X-Proxy-Secret: {PROXY_SECRET[:-1]}"],
+    "two secrets": ["X-Proxy-Secret: guess", f"X-Proxy-Secret: {PROXY_SECRET}"],
+}
+
+
+@pytest.mark.parametrize("name", UNPROVEN)
+def test_the_proxys_address_alone_is_no_proof(hub: RunningHub, name: str) -> None:
+    """Anybody with a login on the proxy's machine, the hub's own included, sends from its address."""
+    fields = ["X-Remote-User: prof", "X-Forwarded-Proto: https", *UNPROVEN[name]]
+    answer = say(hub, request("/assignments", *fields), PROXY)
+    assert statuses(answer) == [401]
+    assert b"strict-transport-security" not in answer.lower()
+
+
+def test_the_secret_alone_is_no_proof_either(hub: RunningHub) -> None:
+    assert statuses(say(hub, as_proxy("prof", "/assignments"), STRANGER)) == [401]
+
+
+def test_a_name_in_utf_8_is_somebodys(hub: RunningHub) -> None:
+    name = "zo\u00eb".encode().decode("latin-1")
+    assert statuses(say(hub, as_proxy(name, "/status/zo%C3%AB/A1-Answer"), PROXY)) == [200]
+    assert statuses(say(hub, as_proxy(name, "/status/zoe/A1-Answer"), PROXY)) == [403]
+
+
 def test_two_names_from_the_proxy_are_none(hub: RunningHub) -> None:
-    two = request("/assignments", "X-Remote-User: alice", "X-REMOTE-USER: prof")
+    two = as_proxy("alice", "/assignments", "X-REMOTE-USER: prof")
     assert statuses(say(hub, two, PROXY)) == [401]
 
 
@@ -170,7 +198,8 @@ def test_a_students_token_is_no_instructors(hub: RunningHub) -> None:
     assert statuses(say(hub, request("/status/bob/A1-Answer", bearer))) == [403]
 
 
-HIDDEN = b"POST /reset/bob/A1-Answer HTTP/1.1\r\nHost: hub\r\nX-Remote-User: bob\r\n\r\n"
+PROVEN = f"X-Proxy-Secret: {PROXY_SECRET}\r\n"
+HIDDEN = f"POST /reset/bob/A1-Answer HTTP/1.1\r\nHost: hub\r\nX-Remote-User: bob\r\n{PROVEN}\r\n".encode()
 SMUGGLED = {
     "two lengths": b"Content-Length: 0\r\nContent-Length: %d\r\n\r\n" % len(HIDDEN),
     "length and chunks": b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -187,6 +216,7 @@ SMUGGLED = {
 def test_a_head_that_two_programs_could_read_differently_hides_no_request(hub: RunningHub, name: str) -> None:
     """The proxy appends everybody's requests to one connection: what it takes for a body must not be a request."""
     head = b"POST /stop-edit/alice/A1-Answer HTTP/1.1\r\nHost: hub\r\nX-Remote-User: alice\r\n"
+    head += PROVEN.encode()
     answer = say(hub, head + SMUGGLED[name] + HIDDEN, PROXY)
     assert statuses(answer) == [400] or statuses(answer) == [501], answer
     assert not any(
@@ -298,7 +328,9 @@ def test_what_is_too_large_is_refused_early(hub: RunningHub, name: str) -> None:
     before = memory(hub)
     began = time.monotonic()
     answer = say(
-        hub, OVERSIZED[name].replace(b"Host: hub\r\n", b"Host: hub\r\nX-Remote-User: alice\r\n"), PROXY
+        hub,
+        OVERSIZED[name].replace(b"Host: hub\r\n", f"Host: hub\r\nX-Remote-User: alice\r\n{PROVEN}".encode()),
+        PROXY,
     )
     assert statuses(answer)[0] in (400, 413, 414, 431), answer[:200]
     assert time.monotonic() - began < 10
@@ -357,7 +389,7 @@ def test_no_secret_is_in_any_log_or_answer_and_no_log_takes_escapes(hub: Running
     login = say(hub, as_proxy("carol", "/assignments"), PROXY)
     cookie = re.search(rb"mograder_hub=([^;\r]+)", login)
     assert cookie is not None
-    secrets = [SECRET, token, token.rpartition(".")[2], cookie[1].decode(), "canary-in-"]
+    secrets = [SECRET, PROXY_SECRET, token, token.rpartition(".")[2], cookie[1].decode(), "canary-in-"]
     for path in ("/", "/assignments", "/status/bob/A1-Answer", "/nothing", "/edit/user/bob/A1-Answer/"):
         for accept in ("text/html", "application/json"):
             for fields in (

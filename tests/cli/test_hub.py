@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.hub import make_course, running, start
+from tests.support.hub import by_proxy, make_course, running, start
 
 SECRET = "0123456789abcdef" * 4
 
@@ -113,7 +113,7 @@ def test_outside_dev_mode_a_token_or_a_trusted_proxy_lets_in_and_nothing_else(tm
     with running(
         make_course(tmp_path / "d", '[hub]\ntrusted_proxies = ["127.0.0.0/8"]\n'), dev=False, env=env
     ) as hub:
-        assert httpx.get(hub.url + "assignments", headers={"X-Remote-User": "ada"}).status_code == 200
+        assert httpx.get(hub.url + "assignments", headers=by_proxy("ada")).status_code == 200
 
 
 @pytest.mark.real

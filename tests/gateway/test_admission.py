@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mograder.hub.gateway.admission import Admission, Passage
-from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.model import Activity, Headers, Refusal, RequestHead, Route, Target
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.routing import Place
 
@@ -74,8 +74,8 @@ def test_the_url_is_built_from_the_registrys_prefix() -> None:
 def test_forwarded_headers_count_only_from_the_proxy() -> None:
     fields = {"x_forwarded_proto": "https", "x_forwarded_host": "evil, public.example"}
 
-    def trusts(address: str) -> bool:
-        return address == "10.0.0.1"
+    def trusts(address: str, headers: Headers) -> bool:
+        return headers is not None and address == "10.0.0.1"
 
     assert passage(head(**fields)).origin == OWN
     assert passage(head(**fields), trusted_proxy=trusts).origin == "https://public.example"
@@ -83,7 +83,7 @@ def test_forwarded_headers_count_only_from_the_proxy() -> None:
 
 
 def test_a_proxy_that_forwards_nonsense_changes_nothing() -> None:
-    assert passage(head(x_forwarded_proto="gopher"), trusted_proxy=lambda _: True).origin == OWN
+    assert passage(head(x_forwarded_proto="gopher"), trusted_proxy=lambda *_: True).origin == OWN
 
 
 def test_a_fixed_public_origin_wins() -> None:
@@ -98,7 +98,7 @@ def test_a_host_that_can_not_be_one_is_refused(host: bytes) -> None:
 
 def test_the_door_sees_the_sockets_address_and_the_browsers_scheme() -> None:
     door = Door()
-    admission = Admission(door, Options(trusted_proxy=lambda _: True))
+    admission = Admission(door, Options(trusted_proxy=lambda *_: True))
     admission.decide(STATUS, head(x_forwarded_proto="https", x_forwarded_for="6.6.6.6"))
     assert (door.heads[0].client, door.heads[0].scheme) == ("10.0.0.1", "https")
 

@@ -185,6 +185,7 @@ TO_SESSION = (
     b"Authorization: Bearer hubtoken\r\nProxy-Authorization: Basic eA==\r\nX-Forwarded-For: 6.6.6.6\r\n"
     b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-User: root\r\nX-Real-IP: 6.6.6.6\r\n"
     b"Forwarded: for=6.6.6.6\r\nX-Remote-User: prof\r\nRemote-User: prof\r\nX_Remote_User: prof\r\n"
+    b"X-Proxy-Secret: canary\r\n"
     b"Eppn: prof\r\nOIDC_CLAIM_sub: prof\r\nX-Auth-Request-Email: prof\r\nX-Forwarded-For: 6.6.6.6\r\n"
     b"Connection: keep-alive, Marimo-Secret\r\nMarimo-Secret: prof\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\n"
     b"Marimo-Session-Id: s_1\r\nX-Notebook-Id: 5\r\nAccept-Language: de\r\nIf-None-Match: W/1\r\n"
@@ -198,6 +199,7 @@ def test_nothing_of_the_hubs_or_the_proxys_reaches_a_session(hub: Hub) -> None:
         "hubtoken",
         "basic",
         "6.6.6.6",
+        "canary",
         "evil",
         "root",
         "prof",

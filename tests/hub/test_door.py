@@ -15,7 +15,7 @@ from mograder.hub.app import Hub, build
 from mograder.hub.gateway.model import Refusal, RequestHead, Route
 from mograder.hub.settings import Options, combine
 from mograder.sessions.launchers.process import ProcessLauncher
-from tests.support.hub import make_course
+from tests.support.hub import PROXY_SECRET, make_course
 
 CONFIG = """[hub]
 trusted_proxies = ["127.0.0.1"]
@@ -29,14 +29,15 @@ ROUTE = Route("edit", "alice", "A1-Answer")
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
     course = make_course(tmp_path / "course", CONFIG)
-    hub = build(combine(Course.load(course), Options(), "s" * 40), ProcessLauncher())
+    hub = build(combine(Course.load(course), Options(), "s" * 40, PROXY_SECRET), ProcessLauncher())
     yield hub
     hub.engine.dispose()
 
 
 def knock(hub: Hub, user: str | None = "alice", *, websocket: bool = False) -> Refusal:
     """What the door says to somebody, where no session is up."""
-    fields = [] if user is None else [(b"x-remote-user", user.encode())]
+    proof = (b"x-proxy-secret", PROXY_SECRET.encode())
+    fields = [] if user is None else [(b"x-remote-user", user.encode()), proof]
     target = b"/edit/user/alice/A1-Answer/ws?token=canary"
     answer = hub.door.admit(ROUTE, RequestHead("GET", target, fields, "127.0.0.1", "http", websocket))
     assert isinstance(answer, Refusal)

@@ -20,7 +20,7 @@ from mograder.hub.middleware import BodyLimit, Message, Scope
 from mograder.hub.pages.render import content_security_policy
 from mograder.hub.settings import Options, combine
 from mograder.sessions.launchers.process import ProcessLauncher
-from tests.support.hub import make_course
+from tests.support.hub import PROXY_SECRET, by_proxy, make_course
 
 SECRET = "canary-of-the-secret-" + "x" * 32
 CONFIG = '[hub]\ntrusted_proxies = ["127.0.0.1"]\ninstructors = ["prof"]\n'
@@ -31,7 +31,7 @@ BROWSER = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
 @pytest.fixture
 def hub(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Hub]:
     course = make_course(tmp_path / "course", CONFIG + getattr(request, "param", ""))
-    hub = build(combine(Course.load(course), Options(), SECRET), ProcessLauncher())
+    hub = build(combine(Course.load(course), Options(), SECRET, PROXY_SECRET), ProcessLauncher())
     hub.settings.state_dir.mkdir(exist_ok=True)
     hub.settings.notebooks_dir.mkdir(exist_ok=True)
     yield hub
@@ -42,7 +42,7 @@ def ask(
     hub: Hub, *requests: tuple[str, str, dict[str, Any]], user: str | None = "alice"
 ) -> list[httpx.Response]:
     """What the hub answers, one request after another."""
-    named = {} if user is None else {"X-Remote-User": user}
+    named = {} if user is None else by_proxy(user)
 
     async def run() -> list[httpx.Response]:
         transport = httpx.ASGITransport(hub.app, raise_app_exceptions=False)
@@ -114,6 +114,9 @@ def test_bad_tokens_are_held_up_by_address_and_people_who_are_signed_in_are_not(
     assert answer.status_code == 200
     elsewhere = {"headers": {"Authorization": "Bearer forged", "X-Forwarded-For": "203.0.113.9"}}
     (answer,) = ask(hub, ("GET", "/assignments", elsewhere), user=None)
+    assert answer.status_code == 429  # an address is only forwarded by the proxy
+    elsewhere["headers"]["X-Proxy-Secret"] = PROXY_SECRET
+    (answer,) = ask(hub, ("GET", "/assignments", elsewhere), user=None)
     assert answer.status_code == 401
 
 
@@ -174,7 +177,7 @@ def test_an_error_of_the_hubs_own_tells_no_secret(
         raise RuntimeError("something is broken")
 
     monkeypatch.setattr(hub.app.state.coursework, "items", broken)
-    canaries = {"Authorization": "Bearer canary-1", "Cookie": "a=canary-2", "X-Proxy-Secret": "canary-3"}
+    canaries = {"Authorization": "Bearer canary-1", "Cookie": "a=canary-2", "X-Secret": "canary-3"}
     for accept in ("text/html", "application/json"):
         fields = {**canaries, "Accept": accept}
         (answer,) = ask(hub, ("GET", "/assignments?token=canary-4", {"headers": fields}))

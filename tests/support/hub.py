@@ -82,6 +82,15 @@ def publish(
     (directory / "files.json").write_text(json.dumps({"files": names, "type": type_}))
 
 
+PROXY_SECRET = "proxy-canary-" + "p" * 20
+"""What every hub here shares with its login proxy."""
+
+
+def by_proxy(user: str) -> dict[str, str]:
+    """The header fields with which the login proxy names somebody."""
+    return {"X-Remote-User": user, "X-Proxy-Secret": PROXY_SECRET}
+
+
 class RunningHub:
     """A hub that is up. ``url`` ends with a slash."""
 
@@ -105,7 +114,7 @@ class RunningHub:
 
     def client(self, user: str, **headers: str) -> httpx.Client:
         """A browser-like client of somebody whom the login proxy names."""
-        return httpx.Client(base_url=self.url, headers={"X-Remote-User": user, **headers}, timeout=120)
+        return httpx.Client(base_url=self.url, headers={**by_proxy(user), **headers}, timeout=120)
 
     def stop(self, number: int = signal.SIGTERM, patience: float = 20) -> int:
         """End the hub by a signal; its exit status."""
@@ -120,9 +129,8 @@ def start(course: Path, *arguments: str, env: dict[str, str] | None = None, dev:
     """Start ``mograder hub`` on a free port and wait until it says where it is."""
     command = [sys.executable, "-m", "mograder", "hub", "-C", str(course), "--headless", "--port", "0"]
     command += ["--host", "127.0.0.1", *(["--dev"] if dev else []), *arguments]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}, start_new_session=True
-    )
+    known = {**os.environ, "MOGRADER_HUB_PROXY_SECRET": PROXY_SECRET, **(env or {})}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=known, start_new_session=True)
     lines: list[str] = []
     found: queue.Queue[str | None] = queue.Queue()
     reader = threading.Thread(target=_read, args=(process, lines, found), daemon=True)

@@ -8,7 +8,7 @@ from types import TracebackType
 
 import httpx
 
-from tests.support.hub import RunningHub
+from tests.support.hub import RunningHub, by_proxy
 from tests.support.marimo_client import MarimoClient
 
 ITEM = "A1-Answer"
@@ -39,7 +39,7 @@ class Student:
     def tab(self, session_id: str | None = None) -> MarimoClient:
         """A tab on the editor that runs, not yet loaded."""
         url = f"{self.hub.url}edit/user/{self.name}/{self.item}"
-        headers = {"X-Remote-User": self.name}
+        headers = by_proxy(self.name)
         return self._opened.enter_context(MarimoClient(url=url, headers=headers, session_id=session_id))
 
     def edit(self) -> MarimoClient:

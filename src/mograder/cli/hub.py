@@ -22,7 +22,7 @@ from mograder.hub.checkup import Checkup, examine
 from mograder.hub.identity import tokens
 from mograder.hub.identity.model import Role
 from mograder.hub.server import serve
-from mograder.hub.settings import Options, combine
+from mograder.hub.settings import PROXY_SECRET, Options, combine
 from mograder.sandbox.preflight import Probe
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -83,7 +83,7 @@ def run(course_dir: Path, options: Options) -> None:
     secret = os.environ.pop("MOGRADER_HUB_SECRET", "")  # nothing that the hub starts may inherit it
     if not options.dev:
         tokens.check_secret(secret)
-    settings = combine(Course.load(course_dir), options, secret)
+    settings = combine(Course.load(course_dir), options, secret, os.environ.pop(PROXY_SECRET, ""))
 
     def ready(url: str) -> None:
         click.echo(f"{settings.course.title} is open at {url}  (Ctrl-C stops it)", err=True)
@@ -123,7 +123,8 @@ def check(group_dir: Path, course_dir: Path | None, dev: bool, as_json: bool) ->
     Example:  mograder hub check my-course
     """
     secret = os.environ.get("MOGRADER_HUB_SECRET", "")
-    settings = combine(Course.load(course_dir or group_dir), Options(dev=dev), secret)
+    proxy_secret = os.environ.get(PROXY_SECRET, "")
+    settings = combine(Course.load(course_dir or group_dir), Options(dev=dev), secret, proxy_secret)
     found = examine(settings, secret)
     if as_json:
         probes = [vars_of(probe) for probe in found.probes]

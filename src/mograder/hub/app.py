@@ -136,8 +136,10 @@ def _gate_settings(settings: Settings) -> GateSettings:
         secret=settings.secret,
         dev=settings.dev,
         trusted_header=settings.hub.trusted_header,
-        trusted_proxies=settings.hub.trusted_proxies,
+        trusted_proxies=(*settings.hub.trusted_proxies, *(["unix"] if settings.unix_socket else [])),
         instructors=frozenset(settings.hub.instructors),
+        proxy_secret=settings.proxy_secret,
+        proxy_secret_header=settings.hub.proxy_secret_header,
     )
 
 
@@ -169,8 +171,8 @@ def _wrap(
     )
     app.add_middleware(BodyKinds)
     app.add_middleware(CrossSite)
-    app.add_middleware(RateLimit, limits=limits, gate=gate)
-    app.add_middleware(Audited, audit=audit, gate=gate)
+    app.add_middleware(RateLimit, limits=limits)
+    app.add_middleware(Audited, audit=audit)
     app.add_middleware(Identification, gate=gate)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Aside, prefix="/_marimo/", aside=assets)

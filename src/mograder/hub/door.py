@@ -69,7 +69,7 @@ class HubDoor:
         self._audit.note(entry)
 
     def _address(self, head: RequestHead) -> str:
-        return address_of(head.headers, head.client, self._gate.is_trusted(head.client))
+        return address_of(head.headers, head.client, self._gate.is_trusted(head.client, head.headers))
 
     def _open(self, route: Route) -> int:
         return sum(session.open_sockets for session in self._sessions.of(route.user))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from mograder.hub.audit import REFUSED, AuditLog, Entry
-from mograder.hub.identity.gate import Gate
 from mograder.hub.identity.model import Identity
-from mograder.hub.limits import Limits, address_of
+from mograder.hub.limits import Limits
 from mograder.hub.middleware import App, Message, Receive, Scope, Send, refuse
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -16,10 +15,9 @@ _PUBLIC = "/static/"
 class Audited:
     """Has every change and every refusal written down, with the rule that the inner parts leave in the state."""
 
-    def __init__(self, app: App, audit: AuditLog, gate: Gate) -> None:
+    def __init__(self, app: App, audit: AuditLog) -> None:
         self._app = app
         self._audit = audit
-        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,7 +38,7 @@ class Audited:
         item = next((named[key] for key in ("assignment", "lecture", "item", "name") if key in named), "")
         return Entry(
             who=state.get("identity"),
-            address=_address(scope, self._gate),
+            address=state["address"],
             method=scope["method"],
             path=scope["path"],
             status=status,
@@ -54,17 +52,16 @@ class Audited:
 class RateLimit:
     """Answers 429 to who asks too much, and to addresses that failed to sign in too often."""
 
-    def __init__(self, app: App, limits: Limits, gate: Gate) -> None:
+    def __init__(self, app: App, limits: Limits) -> None:
         self._app = app
         self._limits = limits
-        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(_PUBLIC):
             await self._app(scope, receive, send)
             return
         who: Identity | None = scope["state"]["identity"]
-        address = "" if who else _address(scope, self._gate)
+        address = "" if who else scope["state"]["address"]
         overrun = self._limits.request(who) if who else self._limits.stranger(address)
         if overrun is not None:
             scope["state"]["rule"] = overrun.reason
@@ -118,8 +115,3 @@ def _is_known_kind(scope: Scope) -> bool:
 
 def _wants_page(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
-
-
-def _address(scope: Scope, gate: Gate) -> str:
-    client = (scope.get("client") or ("", 0))[0]
-    return address_of(scope["headers"], client, gate.is_trusted(client))

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from mograder.hub.identity.gate import COOKIE, SECURE_COOKIE, Gate
+from mograder.hub.limits import address_of
 from mograder.hub.pages.render import content_security_policy
 
 Scope = MutableMapping[str, Any]
@@ -50,7 +51,7 @@ class Aside:
 
 
 class Identification:
-    """Decides who is asking (`Gate`), puts it into ``scope["state"]``, and sets or ends the cookie."""
+    """Decides who is asking (`Gate`) and from where, puts both into ``scope["state"]``, sets or ends the cookie."""
 
     def __init__(self, app: App, gate: Gate) -> None:
         self._app = app
@@ -62,10 +63,14 @@ class Identification:
             return
         headers = scope["headers"]
         client = (scope.get("client") or ("", 0))[0]
-        if self._gate.is_trusted(client) and _header(headers, b"x-forwarded-proto") == b"https":
+        trusted = self._gate.is_trusted(client, headers)
+        if trusted and _header(headers, b"x-forwarded-proto") == b"https":
             scope["scheme"] = "https"
         answer = self._gate.identify(headers, client)
         scope.setdefault("state", {})
+        scope["state"]["address"] = address_of(headers, client, trusted)
+        # Nothing further in has any use for it, so nothing can tell it.
+        scope["headers"] = [field for field in headers if field[0] != self._gate.secret_header]
         scope["state"]["identity"] = answer.identity
         scope["state"]["refusal"] = answer.reason
         cookie = set_cookie(answer.new_cookie, scope["scheme"])

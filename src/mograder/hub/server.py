@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
+import contextlib
 import fcntl
 import gc
 import os
@@ -20,9 +20,8 @@ from mograder.errors import MograderError
 from mograder.hub.app import Hub, build
 from mograder.hub.gateway.attach import attach
 from mograder.hub.gateway.options import Options
+from mograder.hub.listeners import BACKLOG, listen, listen_unix
 from mograder.hub.settings import Settings, make_directories
-
-BACKLOG = 4096
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
@@ -34,9 +33,13 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
         MograderError: the port is taken, or another hub serves this course.
     """
     make_directories(settings)
-    with _claim(settings.state_dir / "hub.lock"), _bind(settings.hub.host, settings.hub.port) as listener:
-        hub = build(settings)
-        _run(hub, listener, on_ready)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_claim(settings.state_dir / "hub.lock"))
+        sockets = [stack.enter_context(listen(settings.hub.host, settings.hub.port))]
+        if settings.unix_socket is not None:
+            unix = listen_unix(settings.unix_socket, settings.hub.unix_socket_group)
+            sockets.append(stack.enter_context(unix))
+        _run(build(settings), sockets, on_ready)
 
 
 def url(listener: socket.socket) -> str:
@@ -46,7 +49,7 @@ def url(listener: socket.socket) -> str:
     return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
 
 
-def _run(hub: Hub, listener: socket.socket, on_ready: Callable[[str], None]) -> None:
+def _run(hub: Hub, sockets: list[socket.socket], on_ready: Callable[[str], None]) -> None:
     attached = attach(hub.app, hub.door, _options(hub))
     config = uvicorn.Config(
         attached.app,
@@ -57,8 +60,8 @@ def _run(hub: Hub, listener: socket.socket, on_ready: Callable[[str], None]) -> 
         backlog=BACKLOG,
         timeout_graceful_shutdown=3,
     )
-    server = _Server(config, hub, lambda: on_ready(url(listener)))
-    server.run(sockets=[listener])
+    server = _Server(config, hub, lambda: on_ready(url(sockets[0])))
+    server.run(sockets=sockets)
 
 
 def _options(hub: Hub) -> Options:
@@ -123,28 +126,3 @@ class _Held:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise MograderError(_bind_message(error, host, port), tip=_bind_tip(error)) from error
-    return listener
-
-
-def _bind_message(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {port} is taken by another program."
-    if error.errno == errno.EACCES:
-        return f"Port {port} needs more rights than this user has."
-    return f"The hub can not listen on {host}:{port} ({error.strerror or error})."
-
-
-def _bind_tip(error: OSError) -> str | None:
-    return "choose another one with --port." if error.errno in (errno.EADDRINUSE, errno.EACCES) else None

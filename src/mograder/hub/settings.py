@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,11 @@ from pydantic import ValidationError
 from mograder.config import HubSection
 from mograder.course import Course, shown
 from mograder.errors import ConfigError, MograderError
+from mograder.hub.gateway.headers import reaches_session
+
+PROXY_SECRET = "MOGRADER_HUB_PROXY_SECRET"  # noqa: S105  the name of a variable
+MIN_PROXY_SECRET = 16
+"""Characters that the secret of the login proxy must have."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the hub goes by. ``hub`` is ``[hub]`` with the command line's words in force."""
+    """All that the hub goes by. ``hub`` is ``[hub]`` with the command line's words in force.
+
+    ``proxy_secret`` is what the login proxy must know if it comes from an address; "" if it may not come so.
+    """
 
     course: Course
     hub: HubSection
-    secret: str
+    secret: str = field(repr=False)
     dev: bool
     headless: bool
+    proxy_secret: str = field(default="", repr=False)
 
     @property
     def notebooks_dir(self) -> Path:
@@ -49,13 +58,20 @@ class Settings:
         return self.course.root / self.hub.release_dir
 
     @property
+    def unix_socket(self) -> Path | None:
+        """Where the hub listens for the login proxy, absolute."""
+        return self.course.root / self.hub.unix_socket if self.hub.unix_socket else None
+
+    @property
     def state_dir(self) -> Path:
         """Where the hub's own state is, absolute."""
         return self.course.state_dir
 
 
-def combine(course: Course, options: Options, secret: str) -> Settings:
+def combine(course: Course, options: Options, secret: str, proxy_secret: str = "") -> Settings:
     """The settings in force. ``secret`` is MOGRADER_HUB_SECRET; in dev mode a throw-away one may take its place.
+
+    ``proxy_secret`` is MOGRADER_HUB_PROXY_SECRET, which wins over ``[hub] proxy_secret_file``.
 
     Raises:
         ConfigError: a value that can only be judged here is wrong.
@@ -68,9 +84,14 @@ def combine(course: Course, options: Options, secret: str) -> Settings:
     hub = _with(course.config.hub, said)
     for proxy in hub.trusted_proxies:
         _check_proxy(proxy)
+    for header in (hub.trusted_header, hub.proxy_secret_header):
+        _check_header(header)
+    proxy_secret = proxy_secret or _secret_in(course.root, hub.proxy_secret_file)
+    if not options.dev:
+        _check_proxy_secret(hub, proxy_secret)
     if options.dev and not secret:
         secret = secrets.token_hex(32)
-    return Settings(course, hub, secret, options.dev, options.headless)
+    return Settings(course, hub, secret, options.dev, options.headless, proxy_secret)
 
 
 def _with(hub: HubSection, said: dict[str, Any]) -> HubSection:
@@ -82,14 +103,48 @@ def _with(hub: HubSection, said: dict[str, Any]) -> HubSection:
         raise ConfigError(f"--{option} {shown(str(first['input']))}: {first['msg'].lower()}.") from None
 
 
+def _secret_in(root: Path, name: str) -> str:
+    if not name:
+        return ""
+    try:
+        return (root / name).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(f"[hub] proxy_secret_file: {root / name} can not be read ({reason}).") from error
+
+
+def _check_proxy_secret(hub: HubSection, secret: str) -> None:
+    """An address alone is no proof: whoever has a login on that machine can send from it."""
+    if secret and (len(secret) < MIN_PROXY_SECRET or not (secret.isascii() and secret.isprintable())):
+        raise ConfigError(
+            f"The secret of the login proxy must be {MIN_PROXY_SECRET} or more characters of plain ASCII.",
+            tip="make one with: openssl rand -hex 32",
+        )
+    if hub.trusted_proxies and not secret:
+        raise ConfigError(
+            "[hub] trusted_proxies: an address alone is not believed; the login proxy must share a secret.",
+            tip=f"let the proxy set {hub.proxy_secret_header}, and name the secret with proxy_secret_file or "
+            f"{PROXY_SECRET}; or use unix_socket in place of addresses.",
+        )
+
+
+def _check_header(name: str) -> None:
+    if reaches_session(name.lower().encode()):
+        raise ConfigError(
+            f"[hub]: the header {name} is one that notebooks get to see, so it can not carry a login.",
+            tip='use a name such as "X-Remote-User" or "X-Proxy-Secret".',
+        )
+
+
 def _check_proxy(proxy: str) -> None:
     if proxy == "unix":
-        return
+        raise ConfigError('[hub] trusted_proxies: "unix" is no address.', tip="set unix_socket to a path.")
     try:
         ipaddress.ip_network(proxy, strict=False)
     except ValueError:
         raise ConfigError(
-            f'[hub] trusted_proxies: "{proxy}" is no address or network.', tip='use "192.0.2.7" or "unix".'
+            f'[hub] trusted_proxies: "{proxy}" is no address or network.',
+            tip='use "192.0.2.7" or "192.0.2.0/24".',
         ) from None
 
 

@@ -126,7 +126,7 @@ class Admission:
             scheme, _, host = self.options.public_origin.partition("://")
             return host.encode(), scheme
         named, scheme = head.header(b"host"), head.scheme
-        if self.options.trusted_proxy(head.client):
+        if self.options.trusted_proxy(head.client, head.headers):
             named = _last(head.header(b"x-forwarded-host")) or named
             forwarded = _last(head.header(b"x-forwarded-proto")).lower()
             scheme = forwarded.decode() if forwarded in {b"http", b"https"} else scheme

@@ -20,7 +20,7 @@ from mograder.hub.gateway.call import Call
 from mograder.hub.gateway.core import Gateway
 from mograder.hub.gateway.guard import HeadGuard
 from mograder.hub.gateway.headers import Pairs
-from mograder.hub.gateway.model import Door, Refusal, RequestHead
+from mograder.hub.gateway.model import UNIX, Door, Refusal, RequestHead
 from mograder.hub.gateway.names import encode_path
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.routing import Place
@@ -45,6 +45,8 @@ class GatewayApp:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
+        if not scope.get("client") and scope.get("server") and scope["server"][1] is None:
+            scope = {**scope, "client": (UNIX, 0)}  # the server's end is a path: so it is by how it is bound
         if any(name.lower() == b"transfer-encoding" for name, _ in scope["headers"]):
             # uvicorn adds the trailers of a chunked body to the head, where the hub would believe them. Browsers
             # do not send chunks.

@@ -36,6 +36,11 @@ _COOKIE_AGE = re.compile(rb"(?i)(max-age=-?\d{1,12}|expires=[\w ,:+-]{1,64})")
 _PRINTABLE = re.compile(rb"[\x21-\x5b\x5d-\x7e]+")  # no backslash: browsers read it as a slash
 
 
+def reaches_session(name: bytes) -> bool:
+    """Tell whether a request field of this name (lower case) is passed on to sessions; cookies are sifted."""
+    return name in _TO_SESSION or (name.startswith(_TO_SESSION_PREFIX) and b"_" not in name)
+
+
 def to_session(
     headers: Headers, *, host: bytes, scheme: bytes, prefix: bytes, cookie_names: re.Pattern[bytes]
 ) -> Pairs:
@@ -48,7 +53,7 @@ def to_session(
     out: Pairs = [(b"host", host)]
     for pair in headers:
         name = pair[0]
-        if name in _TO_SESSION or (name.startswith(_TO_SESSION_PREFIX) and b"_" not in name):
+        if reaches_session(name):
             if named is None or name not in named:
                 out.append(pair)
         elif name == b"cookie":

@@ -11,6 +11,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 Kind = Literal["edit", "run"]
 
+UNIX = "unix"
+"""What stands for the address of whoever came over a unix socket."""
+
 Activity = Literal["input", "output", "heartbeat", "opened", "closed"]
 """What a session was seen doing.
 
@@ -29,7 +32,8 @@ class RequestHead:
     """What is known of a request before its body. Not to be changed.
 
     ``target`` is the raw request target (path and query) as it came, percent-encoding untouched.
-    ``client`` is the address of the socket's other end ("" on a unix socket): never taken from a header.
+    ``client`` is the address of the socket's other end, `UNIX` on a unix socket, "" if it is not known (a connection
+    that is already gone): never taken from a header.
     ``scheme`` is "http" or "https" as the browser sees it, as far as that is known.
     """
 

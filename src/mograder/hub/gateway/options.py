@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mograder.hub.gateway.model import Headers
 from mograder.hub.gateway.names import is_plain_name
 
 MEBIBYTE = 1 << 20
@@ -30,7 +31,7 @@ class Limits:
     pool_seconds: float = 4.0  # below the 5 s after which uvicorn, inside marimo, closes an idle connection
 
 
-def _nobody(_address: str) -> bool:
+def _nobody(_address: str, _headers: Headers) -> bool:
     return False
 
 
@@ -41,7 +42,8 @@ class Options:
     ``legal_name``     says whether a decoded, NFC-normalised path segment can be a user's or an item's name.
     ``root``           path under which the hub lives, without a final slash: "" or e.g. "/hub".
     ``public_origin``  what browsers see, e.g. "https://hub.example.edu"; None: told by Host and scheme.
-    ``trusted_proxy``  says of a socket address whether its X-Forwarded-Proto and -Host are to be believed.
+    ``trusted_proxy``  says of a socket's address and a request's fields whether it is the proxy that speaks, whose
+                       X-Forwarded-Proto and -Host are to be believed.
     ``shared_origin``  sessions share the hub's origin: their pages get the confining policy.
     ``assets_path``    where marimo's static files are served for all sessions, with both slashes.
     ``extra_sources``  CSP sources that notebooks may also load from, e.g. "https://cdn.jsdelivr.net".
@@ -52,7 +54,7 @@ class Options:
     legal_name: Callable[[str], bool] = is_plain_name
     root: str = ""
     public_origin: str | None = None
-    trusted_proxy: Callable[[str], bool] = _nobody
+    trusted_proxy: Callable[[str, Headers], bool] = _nobody
     shared_origin: bool = True
     assets_path: str = "/_marimo/"
     extra_sources: tuple[str, ...] = ()

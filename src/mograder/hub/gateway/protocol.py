@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import Any, ClassVar, cast
 
 import httptools
@@ -20,7 +21,7 @@ from mograder.hub.gateway.answers import refuse
 from mograder.hub.gateway.core import Gateway
 from mograder.hub.gateway.exchange import Exchange, RefusedExchange, SessionExchange
 from mograder.hub.gateway.guard import HeadGuard
-from mograder.hub.gateway.model import Door, Refusal, RequestHead
+from mograder.hub.gateway.model import UNIX, Door, Refusal, RequestHead
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.routing import Place
 from mograder.hub.gateway.splice import Splice
@@ -73,6 +74,8 @@ class HubProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        if self.client is None and _is_unix(transport):
+            self.client = (UNIX, 0)  # said in so many words: who is already gone has no address either
         transport.set_write_buffer_limits(self.gateway.limits.buffer)
         self.flow = Valve(transport)
         self._waiting_since = self.loop.time()
@@ -328,6 +331,11 @@ class HubProtocol(HttpToolsProtocol):
         else:
             self.gateway.unwatch(self)
             self.handle_websocket_upgrade()
+
+
+def _is_unix(transport: asyncio.Transport) -> bool:
+    sock = transport.get_extra_info("socket")
+    return sock is not None and sock.family == socket.AF_UNIX
 
 
 def _request_parser(protocol: HubProtocol) -> httptools.HttpRequestParser:

@@ -6,13 +6,15 @@ gateway asks it for every request too.
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mograder.course import is_user_name
 from mograder.errors import NotSignedIn
+from mograder.hub.gateway.model import UNIX
 from mograder.hub.identity import tokens
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.model import Identity, Role
@@ -37,13 +39,19 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """What the gate goes by. ``trusted_proxies`` are addresses or networks; "unix" stands for unix sockets."""
+    """What the gate goes by. ``trusted_proxies`` are addresses or networks; "unix" stands for unix sockets.
 
-    secret: str
+    ``proxy_secret`` must come in the header ``proxy_secret_header`` from an address; without one no address is
+    trusted. Who came over a unix socket has shown by that who it is.
+    """
+
+    secret: str = field(repr=False)
     dev: bool
     trusted_header: str
     trusted_proxies: tuple[str, ...]
     instructors: frozenset[str]
+    proxy_secret: str = field(default="", repr=False)
+    proxy_secret_header: str = "X-Proxy-Secret"  # noqa: S105  a name
 
 
 class Gate:
@@ -56,12 +64,13 @@ class Gate:
         logins.bind("dev" if settings.dev else settings.secret)
         self._roster = roster
         self._header = settings.trusted_header.lower().encode()
+        self.secret_header = settings.proxy_secret_header.lower().encode()
         self._networks = [
-            ipaddress.ip_network(proxy, strict=False) for proxy in settings.trusted_proxies if proxy != "unix"
+            ipaddress.ip_network(proxy, strict=False) for proxy in settings.trusted_proxies if proxy != UNIX
         ]
 
     def identify(self, headers: Headers, client: str, *, begin: bool = True) -> Answer:
-        """Who sent a request with these header fields (lower-case names) from this address ("": a unix socket).
+        """Who sent a request with these header fields (lower-case names) from this address ("unix": a unix socket).
 
         Without ``begin`` nobody is logged in by this: for answers that can not set a cookie.
         """
@@ -78,19 +87,22 @@ class Gate:
             self._logins.end(cookie)
         if asserted is not None:
             return self._log_in(Identity(asserted, self._role(asserted), "proxy"), begin)
-        return self._bearer(fields) or self._guest(begin)
+        return self._bearer(fields) or self._guest(begin, fields, client)
 
     def sign_out(self, headers: Headers) -> None:
         """End the login that these header fields carry."""
         if cookie := _cookie(list(headers)):
             self._logins.end(cookie)
 
-    def is_trusted(self, client: str) -> bool:
-        """Whether what ``client`` says about the person, the scheme and the host is believed."""
+    def is_trusted(self, client: str, headers: Headers) -> bool:
+        """Whether what a request from ``client`` says about the person, the scheme and the host is believed."""
         if self._settings.dev:
             return True
-        if client == "":
-            return "unix" in self._settings.trusted_proxies
+        if client == UNIX:
+            return UNIX in self._settings.trusted_proxies
+        return self._is_proxys(client) and self._knows_secret(headers)
+
+    def _is_proxys(self, client: str) -> bool:
         try:
             address = ipaddress.ip_address(client)
         except ValueError:
@@ -99,10 +111,15 @@ class Gate:
             address = address.ipv4_mapped  # how a socket for both sees IPv4
         return any(address in network for network in self._networks)
 
+    def _knows_secret(self, headers: Headers) -> bool:
+        given = [value for name, value in headers if name == self.secret_header]
+        expected = self._settings.proxy_secret.encode()
+        return bool(expected) and len(given) == 1 and hmac.compare_digest(given[0], expected)
+
     def _asserted(self, fields: list[tuple[bytes, bytes]], client: str) -> tuple[str | None, str]:
         """The name that a trusted proxy gives, or why it is refused."""
         values = [value for name, value in fields if name == self._header]
-        if not values or not self.is_trusted(client):
+        if not values or not self.is_trusted(client, fields):
             return None, ""
         if len(values) > 1:
             return None, "the login proxy named two people at once"
@@ -143,11 +160,17 @@ class Gate:
         role = Role.INSTRUCTOR if person.is_instructor else self._role(person.user)
         return self._entering(Identity(person.user, role, person.via))
 
-    def _guest(self, begin: bool) -> Answer:
+    def _guest(self, begin: bool, fields: list[tuple[bytes, bytes]], client: str) -> Answer:
         if not self._settings.dev:
-            return Answer(None, "nobody is signed in")
+            return Answer(None, self._stranger(fields, client))
         user = f"{_GUEST}{secrets.token_hex(3)}"
         return self._log_in(Identity(user, self._role(user), "dev"), begin)
+
+    def _stranger(self, fields: list[tuple[bytes, bytes]], client: str) -> str:
+        """Why nobody is signed in; to who sits where the proxy sits, what it is that is missing."""
+        if any(name == self._header for name, _ in fields) and self._is_proxys(client):
+            return f"the login proxy did not send the right {self._settings.proxy_secret_header}"
+        return "nobody is signed in"
 
     def _entering(self, person: Identity) -> Answer:
         """``person``, if they may enter today."""

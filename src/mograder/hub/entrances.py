@@ -1,0 +1,60 @@
+"""What ``hub check`` says about the ways into a hub: who is believed to be the login proxy, and by what."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from mograder.errors import MograderError
+from mograder.hub.listeners import group_id
+from mograder.hub.settings import Settings
+from mograder.sandbox.preflight import Probe
+
+
+def login_proxy(settings: Settings) -> Iterator[Probe]:
+    """How the login proxy shows who it is."""
+    hub = settings.hub
+    if settings.unix_socket is not None:
+        yield _socket(settings.unix_socket, hub.unix_socket_group)
+    if hub.trusted_proxies:
+        words = f"{', '.join(hub.trusted_proxies)} with the secret in {hub.proxy_secret_header}"
+        yield Probe(name="login proxy", level="ok", detail=words, remedy="")
+        if hub.proxy_secret_file:
+            yield from _secret_file(settings.course.root / hub.proxy_secret_file)
+    elif settings.unix_socket is None:
+        yield Probe(
+            name="login proxy",
+            level="ok" if settings.dev else "warn",
+            detail="none: only bearer tokens let people in" + (" (and dev mode everybody)" * settings.dev),
+            remedy=""
+            if settings.dev
+            else "set unix_socket, or trusted_proxies and proxy_secret_file in [hub]",
+        )
+
+
+def _socket(path: Path, group: str) -> Probe:
+    try:
+        shown = f"group {group} ({group_id(group)})" if group else "the hub's own group"
+    except MograderError as error:
+        return Probe(name="login proxy", level="fail", detail=error.message, remedy=error.tip or "")
+    if not path.parent.is_dir():
+        return Probe(
+            name="login proxy", level="fail", detail=f"{path.parent} is no directory", remedy="make it first"
+        )
+    return Probe(
+        name="login proxy",
+        level="ok",
+        detail=f"whoever can open {path}: the hub's user and {shown}",
+        remedy="",
+    )
+
+
+def _secret_file(path: Path) -> Iterator[Probe]:
+    if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        yield Probe(
+            name="proxy secret",
+            level="warn",
+            detail=f"everybody on this machine can read {path}",
+            remedy=f"chmod 640 {path}",
+        )

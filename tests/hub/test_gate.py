@@ -1,0 +1,84 @@
+"""``mograder.hub.identity.gate``: whom the gate believes about who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mograder.hub.identity.gate import Gate, GateSettings
+from mograder.hub.identity.logins import Logins
+from mograder.hub.identity.roster import Roster
+from mograder.hub.store.database import open_database
+from mograder.hub.store.state import LoginTable
+
+PROXY = "192.0.2.7"
+WORD = "p" * 20
+NAMED = (b"x-remote-user", b"ada")
+PROOF = (b"x-proxy-secret", WORD.encode())
+
+
+class World:
+    def __init__(self, logins: Logins, roster: Roster) -> None:
+        self.logins = logins
+        self.roster = roster
+
+    def gate(self, *proxies: str, secret: str = WORD, dev: bool = False) -> Gate:
+        settings = GateSettings("s" * 40, dev, "X-Remote-User", proxies, frozenset(), secret)
+        return Gate(settings, self.logins, self.roster)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    engine = open_database(tmp_path / "hub.db")
+    yield World(Logins(LoginTable(engine)), Roster(tmp_path / "allowed_users.txt"))
+    engine.dispose()
+
+
+def user(gate: Gate, client: str, *fields: tuple[bytes, bytes]) -> str | None:
+    found = gate.identify(fields, client).identity
+    return None if found is None else found.user
+
+
+@pytest.mark.parametrize(
+    ("client", "believed"),
+    [(PROXY, True), (f"::ffff:{PROXY}", True), ("192.0.2.8", False), ("127.0.0.1", False), ("::1", False),
+     ("", False), ("unix", False), ("nonsense", False)],
+)  # fmt: skip
+def test_a_name_is_believed_from_the_proxys_address_alone(world: World, client: str, believed: bool) -> None:
+    assert (user(world.gate(PROXY), client, NAMED, PROOF) == "ada") is believed
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [(), ((b"x-proxy-secret", b""),), ((b"x-proxy-secret", WORD[:-1].encode()),), (PROOF, PROOF),
+     ((b"x-proxy-secret", b"\xff" * 20),)],
+)  # fmt: skip
+def test_the_address_needs_the_secret_once_and_whole(
+    world: World, proof: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    gate = world.gate(PROXY)
+    assert user(gate, PROXY, NAMED, *proof) is None
+    assert "did not send the right X-Proxy-Secret" in gate.identify([NAMED, *proof], PROXY).reason
+    assert gate.identify([NAMED, *proof], "192.0.2.8").reason == "nobody is signed in"
+
+
+def test_without_a_secret_no_address_is_trusted_at_all(world: World) -> None:
+    gate = world.gate("127.0.0.0/8", secret="")
+    assert user(gate, "127.0.0.1", NAMED) is None
+    assert user(gate, "127.0.0.1", NAMED, (b"x-proxy-secret", b"")) is None
+
+
+def test_the_unix_socket_is_proof_enough_where_there_is_one(world: World) -> None:
+    assert user(world.gate("unix", secret=""), "unix", NAMED) == "ada"
+    assert user(world.gate("unix", secret=""), "", NAMED) is None
+
+
+def test_a_name_in_utf_8_is_read_as_such(world: World) -> None:
+    assert user(world.gate(PROXY), PROXY, (b"x-remote-user", "zo\u00eb".encode()), PROOF) == "zo\u00eb"
+
+
+def test_the_settings_show_no_secret() -> None:
+    shown = repr(GateSettings("the-secret", False, "X-Remote-User", (), frozenset(), "the-proxys"))
+    assert "the-secret" not in shown and "the-proxys" not in shown
