@@ -15,6 +15,7 @@ import pytest
 from tests.attacks import inside
 from tests.support.hub import RunningHub, make_course, start
 from tests.support.marimo_client import MarimoClient
+from tests.support.service import Service
 from tests.support.students import Student
 
 pytestmark = pytest.mark.real
@@ -94,8 +95,59 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
+@pytest.fixture(scope="module")
+def service(course_root: Path) -> Service:
+    course_root.chmod(0o755)
+    return Service(course_root / "service")
+
+
+def hub_of_a_service(
+    stack: ExitStack, service: Service, course: Path, secret: str, config: str = ""
+) -> RunningHub:
+    service.own(make_course(course, config))
+    hub = start(course, env={"MOGRADER_HUB_SECRET": secret}, service=service)
+    stack.callback(hub.stop, 2)
+    return hub
+
+
 def test_every_attack_from_a_notebook_is_contained(stack: ExitStack, course_root: Path) -> None:
     secret = "canary-" + secrets.token_hex(16)
     scene = Scene(stack, hub_of_root(stack, course_root / "attacked", secret), secret)
     contained(scene.attack())
     goes_on(scene.bobs_tab)
+
+
+def test_every_attack_is_contained_by_the_hub_of_a_plain_user(
+    stack: ExitStack, service: Service, course_root: Path
+) -> None:
+    secret = "canary-" + secrets.token_hex(16)
+    scene = Scene(stack, hub_of_a_service(stack, service, course_root / "served", secret), secret)
+    contained(scene.attack())
+    goes_on(scene.bobs_tab)
+
+
+#: Attacks that need nothing but the absence of the sandbox, of every category.
+SUCCEED = {
+    "read_the_files_of_another_student",
+    "read_a_file_of_the_hub",
+    "look_around_on_the_host",
+    "read_a_secret_from_an_environment",
+    "reach_the_hub_over_tcp",
+    "reach_an_abstract_socket",
+    "reach_a_socket_by_its_path",
+    "find_an_interface",
+    "see_a_process_of_the_host",
+    "signal_the_hub",
+}
+
+
+def test_the_same_attacks_succeed_where_notebooks_run_without_a_sandbox(
+    stack: ExitStack, service: Service, course_root: Path
+) -> None:
+    """Or they would prove nothing. By a plain user: some of them, as root, would change the machine."""
+    secret = "canary-" + secrets.token_hex(16)
+    config = '[hub]\ntitle = "Open course"\nsandbox = "off"\n'
+    scene = Scene(stack, hub_of_a_service(stack, service, course_root / "open", secret, config), secret)
+    results = scene.attack(workspace=str(scene.alice.workspace))
+    escaped = {result["name"] for result in results if result["contained"] is not True}
+    assert escaped >= SUCCEED, SUCCEED - escaped

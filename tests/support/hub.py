@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 
 from mograder.marimo_adapter import control
+from tests.support.service import UID, Service
 
 NOTEBOOK = '''# /// script
 # requires-python = ">=3.11"
@@ -125,12 +126,36 @@ class RunningHub:
         return status
 
 
-def start(course: Path, *arguments: str, env: dict[str, str] | None = None, dev: bool = True) -> RunningHub:
-    """Start ``mograder hub`` on a free port and wait until it says where it is."""
-    command = [sys.executable, "-m", "mograder", "hub", "-C", str(course), "--headless", "--port", "0"]
+def start(
+    course: Path,
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    dev: bool = True,
+    service: Service | None = None,
+) -> RunningHub:
+    """Start ``mograder hub`` on a free port and wait until it says where it is. ``service``: as this user."""
+    command = [
+        service.python if service else sys.executable,
+        "-m",
+        "mograder",
+        "hub",
+        "-C",
+        str(course),
+        "--headless",
+        "--port",
+        "0",
+    ]
     command += ["--host", "127.0.0.1", *(["--dev"] if dev else []), *arguments]
-    known = {**os.environ, "MOGRADER_HUB_PROXY_SECRET": PROXY_SECRET, **(env or {})}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=known, start_new_session=True)
+    known = {**(service.environment() if service else os.environ), "MOGRADER_HUB_PROXY_SECRET": PROXY_SECRET}
+    process = subprocess.Popen(
+        command,
+        cwd=course,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**known, **(env or {})},
+        start_new_session=True,
+        **({"user": UID, "group": UID, "extra_groups": []} if service else {}),
+    )
     lines: list[str] = []
     found: queue.Queue[str | None] = queue.Queue()
     reader = threading.Thread(target=_read, args=(process, lines, found), daemon=True)

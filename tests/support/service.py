@@ -1,0 +1,64 @@
+"""A hub run by a plain service user: an installation that everybody can read, a home, a course that is theirs.
+
+The tests' own Python may lie in a directory that only root can pass, so this one is made from the system's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import mograder
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+UID = 21500
+
+_NOT_OURS = ("XDG_", "VIRTUAL_ENV", "PYTHON", "UV_CACHE", "TMPDIR")
+
+
+class Service:
+    """An unprivileged user with an installation below ``root``, which must be passable for everybody."""
+
+    def __init__(self, root: Path) -> None:
+        self.home = root / "home"
+        self._venv = root / "venv"
+        root.mkdir(mode=0o755)
+        self._install()
+        self.home.mkdir()
+        os.chown(self.home, UID, UID)
+
+    @property
+    def python(self) -> str:
+        return str(self._venv / "bin" / "python")
+
+    def own(self, directory: Path) -> Path:
+        """Give a tree to the user."""
+        subprocess.run(["chown", "-R", f"{UID}:{UID}", str(directory)], check=True)
+        return directory
+
+    def environment(self) -> dict[str, str]:
+        """What the hub gets: this process's (how the package index is reached is said there), but for the user's own."""
+        mine = {"PATH": f"{self._venv}/bin:/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8"}
+        others = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_OURS)}
+        return others | mine
+
+    def _install(self) -> None:
+        subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", str(self._venv)], check=True)
+        ours = Path(sysconfig.get_path("purelib"))
+        (target,) = self._venv.glob("lib/python3.*/site-packages")
+        assert target.parent.name == ours.parent.name, (
+            "the system's Python is of another version than the tests'"
+        )
+        shutil.copytree(ours, target, dirs_exist_ok=True, symlinks=True)
+        package = Path(mograder.__file__).parent
+        shutil.rmtree(target / "mograder", ignore_errors=True)
+        shutil.copytree(package, target / "mograder", ignore=shutil.ignore_patterns("__pycache__"))
+        for editable in target.glob("*editable*mograder*"):
+            editable.unlink()
+        uv = shutil.which("uv", path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
+        assert uv is not None
+        shutil.copy(uv, self._venv / "bin" / "uv")
+        subprocess.run(["chmod", "-R", "a+rX", str(self._venv)], check=True)
