@@ -433,6 +433,20 @@ async def test_a_server_that_ends_by_itself_is_noticed_at_once(stage: Stage) -> 
 
 
 @on_stage
+async def test_its_owner_can_read_why_until_it_is_up_again(stage: Stage) -> None:
+    session = await stage.start()
+    assert stage.sessions.fault(KEY) == ""
+    stage.end(session, "It used more memory than it may.")
+    await until(lambda: session.state is State.GONE)
+    assert stage.sessions.fault(KEY) == "It used more memory than it may."
+    assert stage.sessions.fault(OTHER) == ""
+    await stage.start()
+    assert stage.sessions.fault(KEY) == ""
+    await stage.sessions.stop(KEY)
+    assert stage.sessions.fault(KEY) == ""
+
+
+@on_stage
 async def test_a_lost_session_that_answers_after_all_goes_on(stage: Stage) -> None:
     session = await stage.start()
     await stage.sessions.lost(session.id)
@@ -446,7 +460,7 @@ async def test_a_lost_session_that_does_not_answer_is_ended(stage: Stage) -> Non
     stage.launcher.running[1].answer = b""
     await asyncio.gather(*(stage.sessions.lost(session.id) for _ in range(10)))
     assert session.state is State.GONE
-    assert session.reason == "Its server no longer answers."
+    assert session.reason == "Its server no longer answers. What was saved is safe."
     assert stage.launcher.running == {}
 
 

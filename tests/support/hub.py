@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -132,19 +132,14 @@ def start(
     env: dict[str, str] | None = None,
     dev: bool = True,
     service: Service | None = None,
+    through: Sequence[str] = (),
 ) -> RunningHub:
-    """Start ``mograder hub`` on a free port and wait until it says where it is. ``service``: as this user."""
-    command = [
-        service.python if service else sys.executable,
-        "-m",
-        "mograder",
-        "hub",
-        "-C",
-        str(course),
-        "--headless",
-        "--port",
-        "0",
-    ]
+    """Start ``mograder hub`` on a free port and wait until it says where it is.
+
+    ``service``: as this user. ``through``: a command that ends by executing the rest of its words.
+    """
+    python = service.python if service else sys.executable
+    command = [*through, python, "-m", "mograder", "hub", "-C", str(course), "--headless", "--port", "0"]
     command += ["--host", "127.0.0.1", *(["--dev"] if dev else []), *arguments]
     known = {**(service.environment() if service else os.environ), "MOGRADER_HUB_PROXY_SECRET": PROXY_SECRET}
     process = subprocess.Popen(

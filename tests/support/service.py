@@ -40,7 +40,7 @@ class Service:
         return directory
 
     def environment(self) -> dict[str, str]:
-        """What the hub gets: this process's (how the package index is reached is said there), but for the user's own."""
+        """What the hub gets: ours, which says how the package index is reached, but for what is the user's own."""
         mine = {"PATH": f"{self._venv}/bin:/usr/bin:/bin", "HOME": str(self.home), "LANG": "C.UTF-8"}
         others = {key: value for key, value in os.environ.items() if not key.startswith(_NOT_OURS)}
         return others | mine

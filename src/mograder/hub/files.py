@@ -95,7 +95,7 @@ class Directory:
         except FileNotFoundError:
             raise NotFound(f"There is no directory {shown(path)}.") from None
         except OSError as error:
-            raise UnsafeFile(f"{shown(path)} is not a plain directory ({error.strerror}).") from error
+            raise _odd(error, f"{shown(path)} is not a plain directory ({error.strerror}).") from error
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """The content of a regular file.
@@ -221,7 +221,7 @@ class Directory:
         except FileNotFoundError:
             raise NotFound(f"There is no file {shown(path)}.") from None
         except OSError as error:
-            raise UnsafeFile(f"{shown(path)} is not a plain file ({error.strerror}).") from error
+            raise _odd(error, f"{shown(path)} is not a plain file ({error.strerror}).") from error
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             os.close(descriptor)
@@ -273,7 +273,24 @@ def _read_all(descriptor: int, path: str, max_bytes: int) -> bytes:
     raise TooLarge(f"{shown(path)} grew over {max_bytes / 1e6:.0f} MB while it was read.")
 
 
+def exhausted(error: BaseException) -> Unavailable | None:
+    """What to say if the machine has run out of something that others will give back; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        return None
+    return Unavailable(
+        f"The hub has too much to do at the moment ({error.strerror}). Nothing was changed; try again soon.",
+        retry_after=10,
+    )
+
+
+def _odd(error: OSError, sentence: str) -> MograderError:
+    """It is the file that is wrong, unless it is the machine."""
+    return exhausted(error) or UnsafeFile(sentence)
+
+
 def _storage_error(error: OSError, name: str) -> MograderError:
+    if (busy := exhausted(error)) is not None:
+        return busy
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Unavailable(
             f"The disk is full, so {shown(name)} was not written; what was there is unchanged.",

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from mograder.errors import MograderError, NotSignedIn, SessionFailed, Unavailable, UnsafeNotebook
 from mograder.hub.api.respond import problem, wants_page
+from mograder.hub.files import exhausted
 from mograder.hub.middleware import BodyTooLarge
 from mograder.hub.pages import views
 from mograder.hub.pages.render import render
@@ -72,6 +73,9 @@ async def _too_large(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
+    if (busy := exhausted(error)) is not None:
+        log.error("out of resources at %s %s: %s", request.method, request.url.path, error)
+        return await _ours(request, busy)
     log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
     sentence = "Something went wrong in the hub. It was noted; your work is safe."
     return _shaped(request, MograderError(sentence), sentence, 500, {})

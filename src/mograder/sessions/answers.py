@@ -18,8 +18,10 @@ async def answers(socket: Path, base_url: str, patience: float) -> bool:
     return await _status(socket, f"{quote(base_url)}/health", patience) == 200
 
 
-async def cell_runs(socket: Path, base_url: str, patience: float) -> bool:
+async def cell_runs(socket: Path, base_url: str, patience: float = 2.0) -> bool:
     """Whether a cell runs in the session behind ``socket``; False too if it can not or will not tell.
+
+    It answers at once also while its kernel computes: that is another process.
 
     The session's word is the student's word: it keeps the session from being stopped and does nothing else.
     """

@@ -17,7 +17,7 @@ from mograder.sessions.answers import answers, cell_runs
 from mograder.sessions.idleness import Idleness
 from mograder.sessions.launchers.base import Launcher, log_tail
 from mograder.sessions.model import Handle, LaunchPlan, LaunchSpec, Session, SessionKey, State
-from mograder.sessions.progress import Event, Progress
+from mograder.sessions.progress import Event, Progress, sentence
 from mograder.sessions.registry import Registry
 
 log = logging.getLogger("mograder.sessions")
@@ -27,9 +27,6 @@ Prepare = Callable[[Progress], Awaitable[LaunchPlan]]
 
 START_TIMEOUT = 60.0
 """Seconds within which a server must answer after its launch."""
-
-ASK_SECONDS = 2.0
-"""How long a session may take to say whether a cell runs. Its server answers also while the kernel computes."""
 
 QUEUE_PATIENCE = 20.0
 """Seconds that a request waits for a start which has to queue."""
@@ -64,6 +61,7 @@ class Sessions:
         self._launches: dict[str, asyncio.Task[Handle]] = {}
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[SessionKey, Progress] = {}
+        self._faults: dict[SessionKey, str] = {}
         self._watchers: set[asyncio.Task[None]] = set()
 
     async def start(self, key: SessionKey, prepare: Prepare) -> Session:
@@ -100,6 +98,10 @@ class Sessions:
     def of(self, user: str) -> list[Session]:
         """One person's live sessions, oldest first."""
         return [session for session in self.all() if session.key.user == user]
+
+    def fault(self, key: SessionKey) -> str:
+        """Why the last session for ``key`` ended, if nobody wanted it to: a sentence for its owner; else empty."""
+        return self._faults.get(key, "")
 
     def progress(self, key: SessionKey) -> Progress:
         """The events of the start of ``key`` that is going on, of the last one, or of the next if there was none."""
@@ -139,7 +141,7 @@ class Sessions:
         if alive and await answers(session.socket, f"/{session.key.path}", 5):
             return
         if session.state is State.READY:
-            await asyncio.shield(self._ending(session, "Its server no longer answers."))
+            await self._fail(session, "Its server no longer answers. What was saved is safe.")
 
     async def adopt(self) -> list[Session]:
         """Take over what an earlier hub left running, clean up what did not survive. The sessions taken over."""
@@ -187,7 +189,7 @@ class Sessions:
 
     async def _ask(self, session: Session) -> None:
         """A cell that waits takes no processor time: whoever is about to be warned is asked whether one runs."""
-        if await cell_runs(session.socket, f"/{session.key.path}", ASK_SECONDS):
+        if await cell_runs(session.socket, f"/{session.key.path}"):
             session.last_seen = self._clock()
 
     async def shutdown(self) -> None:
@@ -242,7 +244,7 @@ class Sessions:
             if not isinstance(error, MograderError | asyncio.CancelledError):
                 log.exception("the start of %s failed", key.path)
             # Whoever watches must learn it; the error goes on to whoever waits.
-            progress.say(Event("failed", _sentence(error), log_tail=getattr(error, "log_tail", "")))
+            progress.say(Event("failed", sentence(error), log_tail=getattr(error, "log_tail", "")))
             raise
         progress.say(Event("ready", "The notebook is ready.", url=session.url))
         return session
@@ -272,6 +274,7 @@ class Sessions:
             await self._launch(session, plan)
             await self._until_ready(session)
             session.state = State.READY
+            self._faults.pop(key, None)
             self._registry.save(session)
         except BaseException as error:
             if isinstance(error, SessionFailed) and not error.log_tail:
@@ -338,7 +341,12 @@ class Sessions:
         why = await self._launcher.wait(session.handle)
         if session.state is State.READY:
             log.info("ended by itself: %s %s", session.key.path, why)
-            await asyncio.shield(self._ending(session, why or "It was shut down from within the notebook."))
+            await self._fail(session, why)
+
+    async def _fail(self, session: Session, why: str) -> None:
+        if why:
+            self._faults[session.key] = why
+        await asyncio.shield(self._ending(session, why or "It was shut down from within the notebook."))
 
     def _ending(self, session: Session, reason: str) -> asyncio.Task[None]:
         if session.id not in self._stops:
@@ -388,10 +396,3 @@ class Sessions:
         with contextlib.suppress(Exception):  # `_stopped` has said it; its row stays for the next hub
             await self._ending(session, "It did not survive.")
         return None
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, MograderError):
-        return str(error)
-    stopped = isinstance(error, asyncio.CancelledError)
-    return "The start was stopped." if stopped else "Something went wrong in the hub; it was noted."

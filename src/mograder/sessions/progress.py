@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
 
+from mograder.errors import MograderError
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -59,3 +61,11 @@ class Progress:
                 if event.last:
                     return
             await changed.wait()
+
+
+def sentence(error: BaseException) -> str:
+    """What is said to a person about an error that ended a start."""
+    if isinstance(error, MograderError):
+        return str(error)
+    stopped = isinstance(error, asyncio.CancelledError)
+    return "The start was stopped." if stopped else "Something went wrong in the hub; it was noted."

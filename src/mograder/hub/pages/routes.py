@@ -178,7 +178,11 @@ def _start(
     target = f"{views.path(kind, 'user', who.user, item)}/"
     if session is not None and session.state is State.READY:
         return RedirectResponse(f"{_root(request)}{target}", status_code=303)
-    return HTMLResponse(render(views.Start(page(request, who), item, kind, start_url, target)))
+    stopped = work.sessions.fault(SessionKey(kind, who.user, item)) if session is None else ""
+    view = views.Start(
+        page(request, who), item, kind, start_url, target, error=stopped or None, stopped=bool(stopped)
+    )
+    return HTMLResponse(render(view))
 
 
 def _row(request: Request, state: ItemState) -> views.ItemRow:

@@ -163,6 +163,7 @@ class Start:
 
     ``start_url`` is POSTed to; ``target_url`` is where the notebook will be. ``queue_place`` counts from 1,
     ``estimate`` is in seconds. ``error`` ends it; ``log_tail`` holds the last lines of the session's output.
+    ``stopped``: nothing was begun yet, ``error`` says why the session before it ended.
     """
 
     page: Page
@@ -175,6 +176,12 @@ class Start:
     log_tail: str = ""
     queue_place: int | None = None
     estimate: float | None = None
+    stopped: bool = False
+
+    @property
+    def failure(self) -> str:
+        """The heading over ``error``."""
+        return "Stopped:" if self.stopped else "Could not open"
 
     @property
     def events(self) -> str:

@@ -1,0 +1,276 @@
+"""A machine that lacks something, or runs out of it, under a real hub: each time a sentence, and others go on."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.hub import RunningHub, end_engine, make_course, start
+from tests.support.marimo_client import MarimoClient
+from tests.support.processes import eventually
+from tests.support.students import ITEM, Student
+
+pytestmark = pytest.mark.real
+
+SMALL = """[hub]
+title = "Small course"
+session_memory_mb = 384
+session_processes = 48
+session_disk_mb = 64
+"""
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def in_namespace(*commands: str) -> list[str]:
+    """What runs the rest of its words where root has first run ``commands`` in a mount namespace of their own."""
+    script = "; ".join(["set -e", *commands, 'exec "$@"'])
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+
+
+NO_BUBBLEWRAP = in_namespace("mount --bind /dev/null $(command -v bwrap)")
+NO_CGROUPS = in_namespace("mount -t tmpfs -o ro none /sys/fs/cgroup")
+NO_USER_NAMESPACES = [
+    "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+    'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh",
+]  # fmt: skip
+
+
+def refused_to_start(course: Path, through: list[str]) -> str:
+    """The one line with which a hub that is no development hub gives up."""
+    command = [
+        *through,
+        sys.executable,
+        "-m",
+        "mograder",
+        "hub",
+        "-C",
+        str(course),
+        "--headless",
+        "--port",
+        "0",
+    ]
+    environment = {"PATH": "/usr/bin:/bin:/usr/sbin", "MOGRADER_HUB_SECRET": "s" * 40, "HOME": "/nonexistent"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    return last
+
+
+@pytest.mark.parametrize(
+    ("through", "words"),
+    [(NO_BUBBLEWRAP, "bubblewrap"), (NO_USER_NAMESPACES, "user namespace")],
+    ids=["no bubblewrap", "no user namespaces"],
+)
+def test_a_hub_that_can_not_isolate_does_not_start_and_says_why(
+    course_root: Path, through: list[str], words: str
+) -> None:
+    course = make_course(course_root / f"no-{words.replace(' ', '-')}")
+    line = refused_to_start(course, through)
+    assert "can not be isolated" in line
+    assert words in line.lower()
+    assert "mograder hub check" in line
+
+
+@pytest.fixture(scope="module")
+def hub(course_root: Path) -> Iterator[RunningHub]:
+    up = start(make_course(course_root / "faults", SMALL))
+    yield up
+    up.stop(signal.SIGINT)
+
+
+def person(stack: ExitStack, hub: RunningHub, name: str) -> Student:
+    student = stack.enter_context(Student(hub, name))
+    stack.callback(student.stop)
+    return student
+
+
+def goes_on(tab: MarimoClient) -> None:
+    assert "42" in tab.run(tab.cells[2], "6 * 7", timeout=20)
+
+
+def test_shared_memory_that_is_full_is_an_error_in_the_cell_and_nowhere_else(
+    stack: ExitStack, hub: RunningHub
+) -> None:
+    tab, other = person(stack, hub, "alice").edit(), person(stack, hub, "bob").edit()
+    code = """import os
+taken = 0
+try:
+    with open("/dev/shm/fill", "wb", buffering=0) as target:
+        while True:
+            taken += target.write(b"x" * (1 << 20))
+except OSError as error:
+    said = f"{error.strerror} after {taken >> 20}"
+said"""
+    assert "No space left on device" in tab.run(tab.cells[2], code, timeout=60)
+    goes_on(other)
+    goes_on(tab)
+    tab.save(f"{ITEM}.py")
+
+
+def test_descriptors_that_are_exhausted_are_an_error_in_the_cell_and_nowhere_else(
+    stack: ExitStack, hub: RunningHub
+) -> None:
+    tab, other = person(stack, hub, "alice").edit(), person(stack, hub, "bob").edit()
+    code = """import os
+held = []
+try:
+    while True:
+        held.append(os.open("/dev/null", os.O_RDONLY))
+except OSError as error:
+    said = f"{error.strerror} after {len(held)}"
+said"""
+    assert "Too many open files" in tab.run(tab.cells[2], code, timeout=60)
+    goes_on(other)
+    tab.run(tab.cells[2], "for one in held:\n    os.close(one)\nheld.clear()")
+    goes_on(tab)
+
+
+def test_a_disk_that_is_filled_ends_the_session_and_the_student_reads_why(
+    stack: ExitStack, hub: RunningHub
+) -> None:
+    alice, bob = person(stack, hub, "alice"), person(stack, hub, "bob")
+    tab, other = alice.edit(), bob.edit()
+    code = """held = 0
+try:
+    for number in range(64):
+        with open(f"fill{number}", "wb") as target:
+            held += target.write(b"x" * (8 << 20))
+except OSError as error:
+    said = str(error)"""
+    tab.send(tab.cells[2], code)
+    assert eventually(lambda: alice.sessions() == [], 60), "nobody noticed"
+    page = alice.http.get(f"edit/{ITEM}", headers={"Accept": "text/html"}).text
+    assert "It filled more disk space than it may" in page
+    assert "What was saved is safe." in page
+    assert "Start again" in page
+    goes_on(other)
+    for fill in alice.workspace.glob("fill*"):
+        fill.unlink()
+    goes_on(alice.edit())
+
+
+def test_a_flood_of_output_does_not_fill_the_hubs_disk(stack: ExitStack, hub: RunningHub) -> None:
+    alice, bob = person(stack, hub, "alice"), person(stack, hub, "bob")
+    tab, other = alice.edit(), bob.edit()
+    code = "import os\nfor _ in range(80):\n    os.write(2, b'x' * (1 << 18))"
+    tab.run(tab.cells[2], code, timeout=120)
+    logs = [path.stat().st_size for path in (hub.course / ".mograder" / "sessions").glob("*/output.log")]
+    assert logs
+    assert max(logs) < 20 << 20
+    goes_on(other)
+    goes_on(tab)
+
+
+def test_a_fork_bomb_ends_within_its_own_session(stack: ExitStack, hub: RunningHub) -> None:
+    alice, bob = person(stack, hub, "alice"), person(stack, hub, "bob")
+    tab, other = alice.edit(), bob.edit()
+    tab.send(
+        tab.cells[2], "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
+    )
+    goes_on(other)
+    fork = person(stack, hub, "carol").edit()
+    goes_on(fork)
+    assert alice.stop().json()["terminated"] is True or alice.sessions() == []
+    assert eventually(lambda: alice.sessions() == [])
+    goes_on(alice.edit())
+
+
+def test_packages_that_are_deleted_under_a_session_are_there_again_at_the_next_start(
+    stack: ExitStack, hub: RunningHub
+) -> None:
+    tab = person(stack, hub, "alice").edit()
+    (environment,) = (path.parent for path in (hub.course / ".mograder/environments").glob("*/bin"))
+    subprocess.run(["rm", "-rf", str(environment)], check=True)
+    goes_on(tab)
+    goes_on(person(stack, hub, "bob").edit())
+    assert (environment / "bin" / "python").exists()
+    goes_on(tab)
+
+
+def test_a_start_while_the_hub_has_no_descriptors_left_fails_in_a_sentence_and_the_next_one_works(
+    stack: ExitStack, hub: RunningHub
+) -> None:
+    alice = person(stack, hub, "alice")
+    alice.http.get("assignments").raise_for_status()  # the connection that stays open
+    soft, hard = resource.prlimit(hub.pid, resource.RLIMIT_NOFILE)
+    in_use = max(int(path.name) for path in Path(f"/proc/{hub.pid}/fd").iterdir()) + 1
+    resource.prlimit(hub.pid, resource.RLIMIT_NOFILE, (in_use, hard))
+    try:
+        answer = alice.start()
+    finally:
+        resource.prlimit(hub.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    assert answer.status_code == 503, answer.text
+    assert "The hub has too much to do at the moment (Too many open files)" in answer.json()["detail"]
+    goes_on(alice.edit())
+
+
+def test_more_connections_than_the_hub_has_descriptors_do_not_end_it(course_root: Path) -> None:
+    course = make_course(course_root / "crowded", SMALL)
+    hub = start(course)
+    try:
+        _, hard = resource.prlimit(hub.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(hub.pid, resource.RLIMIT_NOFILE, (128, hard))
+        port = int(hub.url.rstrip("/").rpartition(":")[2])
+        crowd = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+        for one in crowd:
+            one.close()
+
+        def answers() -> bool:
+            try:
+                return httpx.get(f"{hub.url}assignments", timeout=5).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        assert eventually(answers, 20)
+    finally:
+        hub.stop(signal.SIGINT)
+
+
+def test_without_control_groups_a_memory_bomb_still_ends_its_own_session_only(
+    stack: ExitStack, course_root: Path
+) -> None:
+    course = make_course(course_root / "watched", SMALL)
+    hub = start(course, through=NO_CGROUPS)
+    stack.callback(end_engine, course)
+    stack.callback(hub.stop, signal.SIGINT)
+    alice, bob = person(stack, hub, "alice"), person(stack, hub, "bob")
+    bomb, other = alice.edit(), bob.edit()
+    bomb.send(bomb.cells[2], "held = []\nwhile True:\n    held.append(b'x' * (8 << 20))")
+    assert eventually(
+        lambda: alice.sessions() == [] or "MemoryError" in str(bomb.outputs.get(bomb.cells[2])), 30
+    )
+    goes_on(other)
+
+
+def test_bubblewrap_that_goes_away_under_a_hub_is_said_to_whoever_starts_and_running_notebooks_go_on(
+    stack: ExitStack, course_root: Path
+) -> None:
+    course = make_course(course_root / "unwrapped", SMALL)
+    place = course_root / "wrapper"
+    place.mkdir()
+    shutil.copy(shutil.which("bwrap") or "", place / "bwrap")
+    hub = start(course, through=in_namespace(f"mount --bind {place}/bwrap $(command -v bwrap)"))
+    stack.callback(end_engine, course)
+    stack.callback(hub.stop, signal.SIGINT)
+    running = person(stack, hub, "bob").edit()
+    (place / "bwrap").chmod(0)
+    answer = person(stack, hub, "alice").start()
+    assert answer.status_code >= 500
+    assert "bubblewrap" in answer.text.lower() or "sandbox" in answer.text.lower()
+    goes_on(running)
