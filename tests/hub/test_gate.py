@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from mograder.hub.identity.gate import Gate, GateSettings
+from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.roster import Roster
 from mograder.hub.store.database import open_database
-from mograder.hub.store.state import LoginTable
+from mograder.hub.store.state import LoginTable, TokenTable
 
 PROXY = "192.0.2.7"
 WORD = "p" * 20
@@ -20,19 +21,22 @@ PROOF = (b"x-proxy-secret", WORD.encode())
 
 
 class World:
-    def __init__(self, logins: Logins, roster: Roster) -> None:
+    def __init__(self, logins: Logins, roster: Roster, ledger: Ledger) -> None:
+        self.ledger = ledger
         self.logins = logins
         self.roster = roster
 
     def gate(self, *proxies: str, secret: str = WORD, dev: bool = False) -> Gate:
         settings = GateSettings("s" * 40, dev, "X-Remote-User", proxies, frozenset(), secret)
-        return Gate(settings, self.logins, self.roster)
+        return Gate(settings, self.logins, self.roster, self.ledger)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     engine = open_database(tmp_path / "hub.db")
-    yield World(Logins(LoginTable(engine)), Roster(tmp_path / "allowed_users.txt"))
+    yield World(
+        Logins(LoginTable(engine)), Roster(tmp_path / "allowed_users.txt"), Ledger(TokenTable(engine))
+    )
     engine.dispose()
 
 

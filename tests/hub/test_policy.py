@@ -22,6 +22,7 @@ TO_ADAS = {
     Action.USE_SESSION: (False, True, False, False),
     Action.PUBLISH: (False, False, False, True),
     Action.MANAGE_USERS: (False, False, False, True),
+    Action.MANAGE_TOKENS: (False, False, False, True),
 }
 TO_NOBODYS = {
     Action.PUBLIC: (True, True, True, True),
@@ -32,6 +33,7 @@ TO_NOBODYS = {
     Action.USE_SESSION: (False, True, True, True),
     Action.PUBLISH: (False, False, False, True),
     Action.MANAGE_USERS: (False, False, False, True),
+    Action.MANAGE_TOKENS: (False, False, False, True),
 }
 
 

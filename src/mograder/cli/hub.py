@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import sys
 import webbrowser
 from pathlib import Path
@@ -14,18 +13,15 @@ from pathlib import Path
 import click
 
 from mograder.cli.publish import publish, sync_users, warm_cache
+from mograder.cli.tokens import generate_token, token_group
 from mograder.cli.why import why
-from mograder.course import Course, user_name
-from mograder.errors import MograderError
+from mograder.course import Course
 from mograder.hub.audit import Printable
 from mograder.hub.checkup import Checkup, examine
 from mograder.hub.identity import tokens
-from mograder.hub.identity.model import Role
 from mograder.hub.server import serve
 from mograder.hub.settings import PROXY_SECRET, Options, combine
 from mograder.sandbox.preflight import Probe
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -95,22 +91,6 @@ def run(course_dir: Path, options: Options) -> None:
     click.echo("The hub is down." + ("" if settings.dev else " Open notebooks go on."), err=True)
 
 
-@command.command("generate-token")
-@click.argument("username")
-@click.option(
-    "--role", type=click.Choice([role.value for role in Role]), default="student", show_default=True
-)
-@click.option("--expires", default="90d", show_default=True, help="How long it is good for: 45m, 12h, 90d.")
-def generate_token(username: str, role: str, expires: str) -> None:
-    """Print a bearer token for USERNAME, alone on standard output.
-
-    \b
-    Example:  mograder hub generate-token ada --role instructor
-    """
-    secret = tokens.check_secret(os.environ.get("MOGRADER_HUB_SECRET", ""))
-    click.echo(tokens.make(secret, user_name(username), Role(role), _seconds(expires)))
-
-
 @command.command("check")
 @click.argument("course_dir", required=False, type=click.Path(path_type=Path))
 @click.option("--dev", is_flag=True, help="Judge it as a hub for development.")
@@ -155,12 +135,5 @@ def _print(found: Checkup) -> None:
     click.echo(f"{words} Isolation: {found.verdict}.", err=True)
 
 
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
-    if match is None or int(match[1]) == 0:
-        raise MograderError(f'"{text}" is no length of time.', tip="write 45m, 12h or 90d.")
-    return int(match[1]) * _UNITS[match[2]]
-
-
-for _command in (publish, warm_cache, sync_users, why):
+for _command in (generate_token, token_group, publish, warm_cache, sync_users, why):
     command.add_command(_command)

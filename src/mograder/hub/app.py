@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -25,6 +25,7 @@ from mograder.hub.gateway.assets import Assets
 from mograder.hub.guards import Audited, BodyKinds, RateLimit
 from mograder.hub.history import History
 from mograder.hub.identity.gate import Gate, GateSettings
+from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.roster import FILE_NAME as ROSTER_FILE
 from mograder.hub.identity.roster import Roster
@@ -36,7 +37,7 @@ from mograder.hub.pages import routes as pages
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
 from mograder.hub.settings import Settings
 from mograder.hub.store.database import open_database
-from mograder.hub.store.state import CopyTable, LoginTable, ResultTable, SessionTable
+from mograder.hub.store.state import CopyTable, LoginTable, ResultTable, SessionTable, TokenTable
 from mograder.hub.workspaces import Workspaces
 from mograder.sessions.admission import Admission
 from mograder.sessions.launchers.base import Launcher
@@ -65,7 +66,8 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     state_dir = settings.state_dir
     engine = open_database(state_dir / "hub.db")
     logins = Logins(LoginTable(engine))
-    gate = Gate(_gate_settings(settings), logins, Roster(settings.course.root / ROSTER_FILE))
+    ledger = Ledger(TokenTable(engine))
+    gate = Gate(_gate_settings(settings), logins, Roster(settings.course.root / ROSTER_FILE), ledger)
     isolation = Isolation(launcher) if launcher is not None else choose(settings)
     sessions = Sessions(
         isolation.launcher,
@@ -81,10 +83,11 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         description="The contract between a course hub and the programs that use it.",
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(app, sessions, logins, settings, engine, audit),
+        lifespan=lambda app: _lifespan(app, sessions, [logins, ledger], settings, engine, audit),
     )
     app.state.settings = settings
     app.state.gate = gate
+    app.state.ledger = ledger
     assets = Assets(state_dir / "assets")
     app.state.coursework = _coursework(settings, engine, sessions, isolation, assets)
     app.state.publishing = app.state.coursework.publishing(settings.course.root)
@@ -180,13 +183,18 @@ def _wrap(
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    app: FastAPI, sessions: Sessions, logins: Logins, settings: Settings, engine: Engine, audit: AuditLog
+    app: FastAPI,
+    sessions: Sessions,
+    notes: Sequence[Logins | Ledger],
+    settings: Settings,
+    engine: Engine,
+    audit: AuditLog,
 ) -> AsyncIterator[None]:
     adopted = await sessions.adopt()
     if adopted:
         log.info("%d notebooks were open and go on", len(adopted))
     tasks = [
-        asyncio.create_task(_sweep(sessions, logins, settings.hub.session_ttl)),
+        asyncio.create_task(_sweep(sessions, notes, settings.hub.session_ttl)),
         asyncio.create_task(app.state.coursework.warm_all()),
     ]
     try:
@@ -196,16 +204,18 @@ async def _lifespan(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await sessions.close()
-        await asyncio.to_thread(logins.write_down)
+        for kept in notes:
+            await asyncio.to_thread(kept.write_down)
         engine.dispose()
         audit.close()
 
 
-async def _sweep(sessions: Sessions, logins: Logins, ttl: float) -> None:
+async def _sweep(sessions: Sessions, notes: Sequence[Logins | Ledger], ttl: float) -> None:
     while True:
         await asyncio.sleep(min(SWEEP_SECONDS, ttl / 4))
         try:
             await sessions.sweep()
-            await asyncio.to_thread(logins.write_down)
+            for kept in notes:
+                await asyncio.to_thread(kept.write_down)
         except Exception:
             log.exception("looking for idle notebooks failed; it is tried again")

@@ -111,6 +111,19 @@ class Users(BaseModel):
     users: list[str]
 
 
+class TokenInfo(BaseModel):
+    """One bearer token, by its number; the token itself is kept nowhere. Times are in ISO 8601, UTC."""
+
+    id: str
+    user: str
+    role: str
+    audience: str
+    created: str
+    expires: str
+    revoked: str | None
+    last_used: str | None
+
+
 class SyncedUsers(Ok):
     """So many people may enter now."""
 

@@ -1,7 +1,9 @@
-"""The instructors' JSON routes: publish, prepare, admit."""
+"""The instructors' JSON routes: publish, prepare, admit, tokens."""
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, Query, Request, UploadFile
@@ -10,9 +12,11 @@ from mograder.errors import Malformed
 from mograder.hub.api import schema
 from mograder.hub.api.access import requires
 from mograder.hub.api.routes import ERRORS
+from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.publishing import Publishing
+from mograder.hub.store.state import TokenRecord
 
 router = APIRouter(responses=ERRORS)
 
@@ -56,3 +60,37 @@ async def sync_users(
 ) -> Any:
     """Let in these people and nobody else; instructors always may."""
     return schema.SyncedUsers(count=await work.sync_users(users.users))
+
+
+@router.get("/tokens", response_model=list[schema.TokenInfo])
+async def list_tokens(request: Request, who: Identity = requires(Action.MANAGE_TOKENS)) -> Any:
+    """Every bearer token that was made or used here, the newest first."""
+    ledger: Ledger = request.app.state.ledger
+    return [token_info(record) for record in await asyncio.to_thread(ledger.all)]
+
+
+@router.post("/tokens/{token_id}/revoke", response_model=schema.TokenInfo)
+async def revoke_token(
+    request: Request, token_id: str, who: Identity = requires(Action.MANAGE_TOKENS)
+) -> Any:
+    """End a bearer token, from the next request on."""
+    ledger: Ledger = request.app.state.ledger
+    return token_info(await asyncio.to_thread(ledger.revoke, token_id))
+
+
+def token_info(record: TokenRecord) -> schema.TokenInfo:
+    """A token as JSON shows it."""
+    return schema.TokenInfo(
+        id=record.id,
+        user=record.user,
+        role=record.role,
+        audience=record.audience,
+        created=_iso(record.created),
+        expires=_iso(record.expires),
+        revoked=None if record.revoked is None else _iso(record.revoked),
+        last_used=None if record.last_used is None else _iso(record.last_used),
+    )
+
+
+def _iso(when: float) -> str:
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="seconds")

@@ -1,7 +1,7 @@
 """Deciding once per request who is asking: cookie, trusted header, bearer token, dev guest, in this order.
 
-Works on header fields and the socket's address alone, touches no disk in the usual case and never waits, so the
-gateway asks it for every request too.
+Works on header fields and the socket's address alone, touches no disk in the usual case (a bearer token is looked up
+in the database) and never waits, so the gateway asks it for every request too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mograder.course import is_user_name
 from mograder.errors import NotSignedIn
 from mograder.hub.gateway.model import UNIX
 from mograder.hub.identity import tokens
+from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.model import Identity, Role
 from mograder.hub.identity.roster import Roster
@@ -57,8 +58,9 @@ class GateSettings:
 class Gate:
     """Names the person behind a request."""
 
-    def __init__(self, settings: GateSettings, logins: Logins, roster: Roster) -> None:
+    def __init__(self, settings: GateSettings, logins: Logins, roster: Roster, ledger: Ledger) -> None:
         self._settings = settings
+        self._ledger = ledger
         self._logins = logins
         # What a hub in dev mode lets in is nobody to the hub that is started over the same course without it.
         logins.bind("dev" if settings.dev else settings.secret)
@@ -154,11 +156,12 @@ class Gate:
         if len(values) != 1 or values[0][:7].lower() != b"bearer ":
             return None
         try:
-            person = tokens.read(self._settings.secret, values[0][7:].decode("ascii").strip())
+            person = tokens.opened(self._settings.secret, values[0][7:].decode("ascii").strip())
+            self._ledger.check(person)
         except (NotSignedIn, UnicodeDecodeError) as error:
             return Answer(None, str(error))
-        role = Role.INSTRUCTOR if person.is_instructor else self._role(person.user)
-        return self._entering(Identity(person.user, role, person.via))
+        role = Role.INSTRUCTOR if person.role is Role.INSTRUCTOR else self._role(person.user)
+        return self._entering(Identity(person.user, role, "token"))
 
     def _guest(self, begin: bool, fields: list[tuple[bytes, bytes]], client: str) -> Answer:
         if not self._settings.dev:

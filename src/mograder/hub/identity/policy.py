@@ -19,6 +19,7 @@ class Action(StrEnum):
     USE_SESSION = "use a session"  # type into it, run code in it
     PUBLISH = "publish"  # put items up, prepare environments
     MANAGE_USERS = "manage users"
+    MANAGE_TOKENS = "manage tokens"  # see who has one, end it
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Decision:
     reason: str
 
 
-_TEACHING = {Action.PUBLISH, Action.MANAGE_USERS}
+_TEACHING = {Action.PUBLISH, Action.MANAGE_USERS, Action.MANAGE_TOKENS}
 _OWNERS_ALONE = {Action.USE_SESSION}
 
 

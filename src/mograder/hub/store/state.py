@@ -158,6 +158,64 @@ class LoginTable:
             return [Login(**row) for row in connection.execute(select(tables.logins)).mappings()]
 
 
+@dataclass(frozen=True)
+class TokenRecord:
+    """A bearer token without the token. Times are seconds since the epoch; None: never."""
+
+    id: str
+    user: str
+    role: str
+    audience: str
+    created: float
+    expires: float
+    revoked: float | None = None
+    last_used: float | None = None
+
+
+class TokenTable:
+    """Which bearer tokens there are."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, record: TokenRecord) -> None:
+        """Write a token down, unless it is known."""
+        with self._engine.begin() as connection:
+            connection.execute(insert(tables.tokens).values(**record.__dict__).on_conflict_do_nothing())
+
+    def get(self, token_id: str) -> TokenRecord | None:
+        """One token, if it is known."""
+        query = select(tables.tokens).where(tables.tokens.c.id == token_id)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else TokenRecord(**row)
+
+    def all(self) -> list[TokenRecord]:
+        """Every token that is known, the newest first."""
+        query = select(tables.tokens).order_by(tables.tokens.c.created.desc(), tables.tokens.c.id)
+        with self._engine.connect() as connection:
+            return [TokenRecord(**row) for row in connection.execute(query).mappings()]
+
+    def revoke(self, token_id: str, when: float) -> None:
+        """Note that a token is good for nothing any more; the first time counts."""
+        chosen = (tables.tokens.c.id == token_id) & tables.tokens.c.revoked.is_(None)
+        with self._engine.begin() as connection:
+            connection.execute(update(tables.tokens).where(chosen).values(revoked=when))
+
+    def used(self, uses: Iterable[TokenRecord]) -> None:
+        """Note uses (``last_used``); a token that was made elsewhere becomes known by its use."""
+        with self._engine.begin() as connection:
+            for use in uses:
+                statement = insert(tables.tokens).values(**use.__dict__)
+                changed = {"last_used": use.last_used}
+                connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
+
+    def forget(self, before: float) -> None:
+        """Strike out what has expired before this time."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(tables.tokens).where(tables.tokens.c.expires < before))
+
+
 def _session(row: RowMapping) -> Session:
     return Session(
         id=row["id"],

@@ -49,6 +49,20 @@ results = Table(
     PrimaryKeyConstraint("user", "item"),
 )
 
+# Bearer tokens by their number; the tokens themselves are written down nowhere. Times are seconds since the epoch.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("user", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("audience", String, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("revoked", Float),
+    Column("last_used", Float),
+)
+
 # Who is logged in. The cookie holds a random number; only its HMAC is written down.
 logins = Table(
     "logins",
