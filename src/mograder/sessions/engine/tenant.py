@@ -108,7 +108,9 @@ class Maker:
         log: CappedLog,
         procs: list[int],
     ) -> Tenant:
-        how = Start(identity=self._identities.inside(launch.slot), cgroup_fds=procs)
+        # A fork takes its niceness itself; without groups to weigh sessions, a fresh one gets it with its sandbox.
+        nice = 0 if warm is not None or self._tree is not None else limits.nice()
+        how = Start(identity=self._identities.inside(launch.slot), cgroup_fds=procs, nice=nice)
         if warm is None:
             return self._fresh(launch, descriptors, limits, log, how)
         return self._forked(launch, warm, descriptors, limits, log, how)
