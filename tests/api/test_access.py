@@ -14,20 +14,26 @@ from mograder.hub.api import teaching
 from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import routes as pages
+from mograder.hub.pages import teach, teach_tables, teach_work
 from mograder.hub.settings import Options, combine
 from mograder.sessions.launchers.process import ProcessLauncher
 
 PUBLIC = {"/static/{version}/{name}"}
 
 
+ROUTERS = (
+    api.router,
+    teaching.router,
+    pages.router,
+    teach.router,
+    teach_work.router,
+    teach_tables.router,
+)
+
+
 def routes() -> list[APIRoute]:
     """Every route that the hub has: it includes these routers and nothing else (the first test)."""
-    return [
-        route
-        for router in (api.router, teaching.router, pages.router)
-        for route in router.routes
-        if isinstance(route, APIRoute)
-    ]
+    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
 def actions(route: APIRoute) -> list[Action]:

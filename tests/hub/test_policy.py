@@ -23,6 +23,7 @@ TO_ADAS = {
     Action.PUBLISH: (False, False, False, True),
     Action.MANAGE_USERS: (False, False, False, True),
     Action.MANAGE_TOKENS: (False, False, False, True),
+    Action.TEACH: (False, False, False, True),
 }
 TO_NOBODYS = {
     Action.PUBLIC: (True, True, True, True),
@@ -34,6 +35,7 @@ TO_NOBODYS = {
     Action.PUBLISH: (False, False, False, True),
     Action.MANAGE_USERS: (False, False, False, True),
     Action.MANAGE_TOKENS: (False, False, False, True),
+    Action.TEACH: (False, False, False, True),
 }
 
 

@@ -180,7 +180,7 @@ def test_a_warm_process_that_is_killed_takes_no_session_along(place: Place) -> N
     assert "still here" in tab.run(tab.cells[3], "kept")
     other = bob.edit()
     assert "42" in other.run(other.cells[2], "6 * 7")
-    assert place.warm() - left
+    assert eventually(lambda: bool(place.warm() - left), 30), "no new warm process"
     assert "still here" in tab.run(tab.cells[3], "kept")
 
 

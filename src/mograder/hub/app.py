@@ -34,10 +34,16 @@ from mograder.hub.limits import Limits
 from mograder.hub.middleware import Aside, BodyLimit, CrossSite, Identification, SecurityHeaders
 from mograder.hub.packages import Packages, course_environments
 from mograder.hub.pages import routes as pages
+from mograder.hub.pages import teach, teach_tables, teach_work
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
 from mograder.hub.settings import Settings
+from mograder.hub.store.classroom import AttemptTable, MessageTable, VisitTable
 from mograder.hub.store.database import open_database
 from mograder.hub.store.state import CopyTable, LoginTable, ResultTable, SessionTable, TokenTable
+from mograder.hub.teaching.desk import Desk
+from mograder.hub.teaching.load import Load
+from mograder.hub.teaching.messages import Messages
+from mograder.hub.teaching.visits import Visits
 from mograder.hub.workspaces import Workspaces
 from mograder.sessions.admission import Admission
 from mograder.sessions.launchers.base import Launcher
@@ -67,7 +73,8 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     engine = open_database(state_dir / "hub.db")
     logins = Logins(LoginTable(engine))
     ledger = Ledger(TokenTable(engine))
-    gate = Gate(_gate_settings(settings), logins, Roster(settings.course.root / ROSTER_FILE), ledger)
+    roster = Roster(settings.course.root / ROSTER_FILE)
+    gate = Gate(_gate_settings(settings), logins, roster, ledger)
     isolation = Isolation(launcher) if launcher is not None else choose(settings)
     sessions = Sessions(
         isolation.launcher,
@@ -90,6 +97,11 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.state.ledger = ledger
     assets = Assets(state_dir / "assets")
     app.state.coursework = _coursework(settings, engine, sessions, isolation, assets)
+    app.state.messages = Messages(MessageTable(engine))
+    app.state.visits = Visits(VisitTable(engine))
+    app.state.desk = Desk(
+        settings, Load(sessions), AttemptTable(engine), logins, roster, state_dir / AUDIT_FILE
+    )
     app.state.publishing = app.state.coursework.publishing(settings.course.root)
     app.state.max_upload = settings.hub.max_upload_mb << 20
     app.state.notice = notice(settings, isolation)
@@ -97,6 +109,9 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(api.router)
     app.include_router(teaching.router)
     app.include_router(pages.router)
+    app.include_router(teach.router)
+    app.include_router(teach_work.router)
+    app.include_router(teach_tables.router)
     problems.install(app)
     _wrap(app, settings, gate, assets, audit, limits)
     return Hub(app, HubDoor(gate, sessions, limits, audit), gate, sessions, settings, engine)
@@ -157,6 +172,7 @@ def _coursework(
         sessions,
         Packages(course_environments(settings.course, confined=isolation.notice is None)),
         ResultTable(engine),
+        AttemptTable(engine),
         state_dir=settings.state_dir,
         validate_timeout=settings.hub.validate_timeout,
         isolation=isolation,

@@ -24,6 +24,7 @@ from mograder.hub.locks import KeyedLocks
 from mograder.hub.packages import Packages
 from mograder.hub.publishing import Publishing
 from mograder.hub.releases import ItemType, Release, Releases
+from mograder.hub.store.classroom import AttemptTable
 from mograder.hub.store.state import ResultTable, StoredResult
 from mograder.hub.workspaces import FileStatus, Workspaces, remove_scratch, scratch_copy
 from mograder.marimo_adapter.assets import static_files
@@ -37,6 +38,9 @@ from mograder.validation.run import ValidationJob, validate
 from mograder.validation.runner import Runner
 
 log = logging.getLogger("mograder.hub")
+
+_LABEL, _CHECKS = 200, 200
+"""Characters of a label and checks of a notebook that are counted: both come from a student's code."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Coursework:
         sessions: Sessions,
         packages: Packages,
         results: ResultTable,
+        attempts: AttemptTable,
         *,
         state_dir: Path,
         validate_timeout: float,
@@ -79,6 +84,7 @@ class Coursework:
         self.sessions = sessions
         self._packages = packages
         self._results = results
+        self._attempts = attempts
         self._state_dir = state_dir
         self._validate_timeout = validate_timeout
         self._isolation = isolation
@@ -113,6 +119,12 @@ class Coursework:
     async def published(self, name: str) -> Release:
         """A published item. Raises NotFound."""
         return await asyncio.to_thread(self.releases.get, name)
+
+    async def published_items(self) -> list[tuple[Release, bool]]:
+        """Every published item, and whether its packages are ready."""
+        return await asyncio.to_thread(
+            lambda: [(release, self._packages.is_ready(release)) for release in self.releases.all()]
+        )
 
     async def release_file(self, name: str, filename: str) -> bytes:
         """One file of a published item. Raises NotFound."""
@@ -333,8 +345,16 @@ class Coursework:
             directory = static_files(environment.python).directory
             await asyncio.to_thread(self._assets.store.add, version, directory)
             # They are served from now on; the compressed copies come when they are made.
-            self._offers[version] = asyncio.create_task(self._assets.offer(version, directory))
+            self._offers[version] = asyncio.create_task(self._offered(version, directory))
         return f"/_marimo/{version}"
+
+    async def _offered(self, version: str, directory: Path) -> None:
+        try:
+            await self._assets.offer(version, directory)
+        except OSError as error:
+            # They are served from where they lie, or by the sessions themselves; the next start tries again.
+            self._offers.pop(version, None)
+            log.warning("marimo's files of %s can not be prepared: %s", version, error)
 
     def _runner(self, user: str, release: Release, environment: Environment) -> Runner:
         engine = self._isolation.engine
@@ -380,6 +400,8 @@ class Coursework:
         passed = sum(check.status == "success" for check in checks)
         stored = StoredResult(content, time.time(), passed, len(checks), json.dumps(result.to_json()))
         self._results.put(user, name, stored)
+        tried = [(check.label[:_LABEL], check.status) for check in checks[:_CHECKS]]
+        self._attempts.note(user, name, tried, stored.when)
 
     def _report_path(self, user: str, name: str) -> Path:
         return self._state_dir / "reports" / user / f"{name}.html"

@@ -56,6 +56,13 @@ class Packages:
         """As `ready`, blocking."""
         return self._ready(release, on_step)
 
+    def is_ready(self, release: Release) -> bool:
+        """Whether the packages of a release can be used at once. Builds nothing. Blocks."""
+        text = release.lock()
+        if text is None:
+            text = lock.text if (lock := self._locks.get(digest(release.read(release.notebook)))) else None
+        return text is not None and self._environments.find(Lock(text)) is not None
+
     def _ready(self, release: Release, on_step: OnStep) -> Environment:
         text = release.lock()
         lock = Lock(text) if text is not None else self._resolve(release.read(release.notebook), release.name)

@@ -15,8 +15,8 @@ from mograder.hub.api.respond import problem, wants_page
 from mograder.hub.files import exhausted
 from mograder.hub.middleware import BodyTooLarge
 from mograder.hub.pages import views
+from mograder.hub.pages.common import page
 from mograder.hub.pages.render import render
-from mograder.hub.pages.routes import page
 
 log = logging.getLogger("mograder.hub")
 
@@ -32,6 +32,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(BodyTooLarge, _too_large)
+    app.add_exception_handler(OSError, _machine)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -72,10 +73,15 @@ async def _too_large(request: Request, error: Exception) -> Response:
     return _shaped(request, MograderError(str(error)), str(error), 413, {})
 
 
+async def _machine(request: Request, error: Exception) -> Response:
+    """What the machine lacks. With a handler of its own, so that the connection stays: others wait on it, too."""
+    if (busy := exhausted(error)) is None:
+        return await _unexpected(request, error)
+    log.error("out of resources at %s %s: %s", request.method, request.url.path, error)
+    return await _ours(request, busy)
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
-    if (busy := exhausted(error)) is not None:
-        log.error("out of resources at %s %s: %s", request.method, request.url.path, error)
-        return await _ours(request, busy)
     log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
     sentence = "Something went wrong in the hub. It was noted; your work is safe."
     return _shaped(request, MograderError(sentence), sentence, 500, {})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mograder.course import file_name, is_file_name, item_name, list_items, shown
 from mograder.errors import Conflict, Malformed, MograderError, NameRefused, NotFound
-from mograder.hub.files import Directory
+from mograder.hub.files import Directory, exhausted
 from mograder.hub.renames import exchange
 from mograder.notebook import metadata
 
@@ -157,6 +157,8 @@ def _load(directory: Path, name: str) -> Release | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if (busy := exhausted(error)) is not None:
+            raise busy from error  # it is there: to say that it is not would be a lie
         # One item that somebody closed by hand must not take the others from everybody's page.
         log.warning("%s is published but can not be read (%s)", name, error.strerror)
         return None

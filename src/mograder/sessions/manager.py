@@ -16,7 +16,7 @@ from mograder.sessions.admission import Admission
 from mograder.sessions.answers import answers, cell_runs
 from mograder.sessions.idleness import Idleness
 from mograder.sessions.launchers.base import Launcher, log_tail
-from mograder.sessions.model import Handle, LaunchPlan, LaunchSpec, Session, SessionKey, State
+from mograder.sessions.model import Handle, LaunchPlan, LaunchSpec, Session, SessionKey, State, Use
 from mograder.sessions.progress import Event, Progress, sentence
 from mograder.sessions.registry import Registry
 
@@ -126,10 +126,10 @@ class Sessions:
         await asyncio.shield(self._ending(session, reason))
         return True
 
-    async def stop_all(self) -> int:
+    async def stop_all(self, reason: str = "The hub was stopped.") -> int:
         """End every session, starting ones too; the number ended."""
         keys = self._live.keys() | self._starts.keys()
-        stops = (self.stop(key, "The hub was stopped.") for key in keys)
+        stops = (self.stop(key, reason) for key in keys)
         return sum(done is True for done in await asyncio.gather(*stops, return_exceptions=True))
 
     async def lost(self, session_id: str) -> None:
@@ -176,13 +176,12 @@ class Sessions:
 
     async def _measure(self) -> None:
         """Ask what sessions use: who computes is at work, and who starts next will need as much memory."""
-        sessions = [s for s in self.all() if s.state is State.READY and s.handle is not None]
-        uses = await self._launcher.measure([s.handle for s in sessions if s.handle is not None])
-        now = self._clock()
-        for session, use in zip(sessions, uses, strict=True):
-            if use is not None and self._idleness.computes(session, use.cpu_seconds, now):
+        uses, now = await self.uses(), self._clock()
+        for session, use in uses:
+            if self._idleness.computes(session, use.cpu_seconds, now):
                 session.last_seen = now
-        self._admission.learn([use.memory_bytes for use in uses if use is not None])
+        self._admission.learn([use.memory_bytes for _, use in uses])
+        sessions = [s for s in self.all() if s.state is State.READY and s.handle is not None]
         await asyncio.gather(
             *(self._ask(session) for session in sessions if self.idle_left(session) is not None)
         )
@@ -191,6 +190,12 @@ class Sessions:
         """A cell that waits takes no processor time: whoever is about to be warned is asked whether one runs."""
         if await cell_runs(session.socket, f"/{session.key.path}"):
             session.last_seen = self._clock()
+
+    async def uses(self) -> list[tuple[Session, Use]]:
+        """What every session that is up takes of the machine; without those that can not be measured."""
+        up = [(s, s.handle) for s in self.all() if s.state is State.READY and s.handle is not None]
+        uses = await self._launcher.measure([handle for _, handle in up])
+        return [(session, use) for (session, _), use in zip(up, uses, strict=True) if use is not None]
 
     async def shutdown(self) -> None:
         """End every session, and what runs them."""

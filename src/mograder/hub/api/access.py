@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,13 @@ _JUDGES: dict[str, Callable[[str], str]] = {
 }
 
 
-def requires(action: Action) -> Any:
-    """The dependency of a route that lets ``action`` happen; gives the route its `Identity`."""
+def requires(action: Action, *, visit: bool | None = None) -> Any:
+    """The dependency of a route that lets ``action`` happen; gives the route its `Identity`.
+
+    ``visit`` says that it shows somebody's work (None: what views work does): when that is not one's own, the look
+    is noted in the audit log, and for its owner to see.
+    """
+    shows_work = action is Action.VIEW_WORK if visit is None else visit
 
     async def check(request: Request) -> Identity:
         request.state.action = action.value
@@ -43,10 +49,20 @@ def requires(action: Action) -> Any:
         if not decision.allowed:
             raise Forbidden(f"{identity.user} may not do this: {decision.reason}.")
         await forms.check(request, identity)
+        owner = request.path_params.get("user", identity.user)
+        if shows_work and owner != identity.user:
+            await _note_visit(request, identity.user, owner)
         return identity
 
     check.action = action  # type: ignore[attr-defined]  # a test reads it off every route
     return Depends(check)
+
+
+async def _note_visit(request: Request, visitor: str, owner: str) -> None:
+    request.state.visit = True
+    named = request.path_params
+    item = next((named[key] for key in ("assignment", "item", "lecture") if key in named), "")
+    await asyncio.to_thread(request.app.state.visits.note, visitor, owner, item)
 
 
 def coursework(request: Request) -> Coursework:

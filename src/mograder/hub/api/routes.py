@@ -52,7 +52,10 @@ async def sessions(who: Identity = requires(Action.USE_HUB), work: Coursework = 
 
 @router.get("/status/{user}/{assignment}", response_model=schema.ItemStatus)
 async def status(
-    user: str, assignment: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.VIEW_WORK, visit=False),
+    work: Coursework = Work,
 ) -> Any:
     """How a copy stands."""
     state = await work.item(user, assignment)
@@ -259,7 +262,11 @@ async def release_file(
 
 @router.get("/events/{kind}/{user}/{item}", response_class=StreamingResponse)
 async def events(
-    kind: str, user: str, item: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
+    kind: str,
+    user: str,
+    item: str,
+    who: Identity = requires(Action.VIEW_WORK, visit=False),
+    work: Coursework = Work,
 ) -> Response:
     """The steps of a start as server-sent events: step, queued, ready, failed."""
     await work.published(item)

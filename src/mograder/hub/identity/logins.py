@@ -77,6 +77,14 @@ class Logins:
         """Log out. Nothing happens if the cookie is unknown."""
         self._end(self._digest(cookie))
 
+    def latest(self) -> dict[str, Login]:
+        """Everybody's login that was used last, by name."""
+        found: dict[str, Login] = {}
+        for login in sorted(self._known.values(), key=lambda login: login.last_seen):
+            if not self._expired(login):
+                found[login.user] = login
+        return found
+
     def write_down(self) -> None:
         """Note in the database what was used and what has ended since the last time. Blocks: for a thread."""
         used, self._used = self._used, set()

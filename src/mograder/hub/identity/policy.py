@@ -20,6 +20,7 @@ class Action(StrEnum):
     PUBLISH = "publish"  # put items up, prepare environments
     MANAGE_USERS = "manage users"
     MANAGE_TOKENS = "manage tokens"  # see who has one, end it
+    TEACH = "see and steer the whole course"  # the instructors' pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Decision:
     reason: str
 
 
-_TEACHING = {Action.PUBLISH, Action.MANAGE_USERS, Action.MANAGE_TOKENS}
+_TEACHING = {Action.PUBLISH, Action.MANAGE_USERS, Action.MANAGE_TOKENS, Action.TEACH}
 _OWNERS_ALONE = {Action.USE_SESSION}
 
 

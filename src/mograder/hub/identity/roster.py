@@ -27,6 +27,10 @@ class Roster:
         names = self._current()
         return names is None or user in names
 
+    def names(self) -> frozenset[str] | None:
+        """Everybody on the list; None if there is none."""
+        return self._current()
+
     def _current(self) -> frozenset[str] | None:
         try:
             status = self._path.stat()

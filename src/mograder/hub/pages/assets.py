@@ -10,6 +10,7 @@ from importlib.resources import files
 _COMMENT = re.compile(r"//|/\*.*\*/$")
 _TYPES = {
     "hub.css": "text/css; charset=utf-8",
+    "teach.css": "text/css; charset=utf-8",
     "ask.js": "text/javascript; charset=utf-8",
     "hub.js": "text/javascript; charset=utf-8",
     "start.js": "text/javascript; charset=utf-8",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jinja2
 
-from mograder.hub.pages import views, words
+from mograder.hub.pages import teach_views, views, words
 from mograder.hub.pages.assets import asset_url
 
 _TEMPLATES: dict[type, str] = {
@@ -14,6 +14,13 @@ _TEMPLATES: dict[type, str] = {
     views.CheckReport: "report.html",
     views.Problem: "problem.html",
     views.SignOut: "sign_out.html",
+    teach_views.Course: "teach_course.html",
+    teach_views.Confirm: "teach_confirm.html",
+    teach_views.Radar: "teach_radar.html",
+    teach_views.Listing: "teach_listing.html",
+    teach_views.Student: "teach_student.html",
+    teach_views.Help: "teach_help.html",
+    teach_views.Preview: "teach_preview.html",
 }
 
 
@@ -32,7 +39,7 @@ def _environment() -> jinja2.Environment:
 _ENVIRONMENT = _environment()
 
 
-def render(view: views.View) -> str:
+def render(view: views.View | teach_views.TeachView) -> str:
     """The whole page for ``view``. Its content type is ``text/html; charset=utf-8``."""
     template = _ENVIRONMENT.get_template(_TEMPLATES[type(view)])
     return template.render(view=view, page=view.page)

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from mograder.errors import NotFound
-from mograder.hub.api import forms
 from mograder.hub.api.access import Work, requires
 from mograder.hub.api.respond import wants_page
 from mograder.hub.coursework import Coursework, ItemState
@@ -19,6 +18,7 @@ from mograder.hub.identity.policy import Action
 from mograder.hub.middleware import set_cookie
 from mograder.hub.pages import views
 from mograder.hub.pages.assets import static_table
+from mograder.hub.pages.common import page, root, title
 from mograder.hub.pages.render import render
 from mograder.hub.releases import ItemType
 from mograder.sessions.model import Kind, Session, SessionKey, State
@@ -50,9 +50,9 @@ async def dashboard(
     view = views.Dashboard(
         page=page(request, who),
         now=datetime.now(UTC),
-        assignments=tuple(_row(request, state) for state in items if state.type is ItemType.ASSIGNMENT),
+        assignments=tuple(item_row(request, state) for state in items if state.type is ItemType.ASSIGNMENT),
         lectures=tuple(
-            views.LectureRow(state.name, _title(state.name), state.session_active)
+            views.LectureRow(state.name, title(state.name), state.session_active)
             for state in items
             if state.type is ItemType.LECTURE
         ),
@@ -72,7 +72,7 @@ async def edit(
     if not state.has_release:
         await asyncio.to_thread(work.releases.get, assignment)
     if state.type is ItemType.LECTURE:
-        return RedirectResponse(f"{_root(request)}{views.path('run', assignment)}", status_code=303)
+        return RedirectResponse(f"{root(request)}{views.path('run', assignment)}", status_code=303)
     return _start(request, who, work, assignment, "edit", views.path("start-edit-deep", assignment))
 
 
@@ -84,7 +84,7 @@ async def run(
     """The start page of a lecture; straight to the viewer if it is up."""
     release = await asyncio.to_thread(work.releases.get, lecture)
     if release.type is not ItemType.LECTURE:
-        return RedirectResponse(f"{_root(request)}{views.path('edit', lecture)}", status_code=303)
+        return RedirectResponse(f"{root(request)}{views.path('edit', lecture)}", status_code=303)
     return _start(request, who, work, lecture, "run", views.path("start-run", lecture))
 
 
@@ -152,32 +152,13 @@ async def sign_out(request: Request, who: Identity = requires(Action.USE_HUB)) -
     return HTMLResponse(render(views.SignOut(page(request, None), done=True)), headers=headers)
 
 
-def page(request: Request, who: Identity | None) -> views.Page:
-    """What every page has."""
-    settings = request.app.state.settings
-    return views.Page(
-        course_title=settings.course.title,
-        user="" if who is None else who.user,
-        role="student" if who is None else who.role.value,
-        mode_notice=request.app.state.notice,
-        root=_root(request),
-        csrf="" if who is None else forms.token(settings.secret, who.user),
-        # A guest is known by the cookie alone: without it they could never come back to their work.
-        sign_out=None if settings.dev or who is None else "logout",
-    )
-
-
-def _root(request: Request) -> str:
-    return views.relative_root(request.url.path)
-
-
 def _start(
     request: Request, who: Identity, work: Coursework, item: str, kind: Kind, start_url: str
 ) -> Response:
     session = work.sessions.get(SessionKey(kind, who.user, item))
     target = f"{views.path(kind, 'user', who.user, item)}/"
     if session is not None and session.state is State.READY:
-        return RedirectResponse(f"{_root(request)}{target}", status_code=303)
+        return RedirectResponse(f"{root(request)}{target}", status_code=303)
     stopped = work.sessions.fault(SessionKey(kind, who.user, item)) if session is None else ""
     view = views.Start(
         page(request, who), item, kind, start_url, target, error=stopped or None, stopped=bool(stopped)
@@ -185,12 +166,13 @@ def _start(
     return HTMLResponse(render(view))
 
 
-def _row(request: Request, state: ItemState) -> views.ItemRow:
+def item_row(request: Request, state: ItemState) -> views.ItemRow:
+    """An assignment as the person who looks sees it."""
     due = request.app.state.due_dates.get(state.name)
     check = None if not state.total else f"{state.passed} of {state.total}"
     return views.ItemRow(
         name=state.name,
-        title=_title(state.name),
+        title=title(state.name),
         file_status=state.file_status or "not_started",
         session_active=state.session_active,
         has_release=state.has_release,
@@ -210,12 +192,6 @@ def _session(session: Session) -> views.SessionRow:
     )
 
 
-def _title(name: str) -> str:
-    """``A1-Heat-Equation`` read aloud: the dashes and underscores of a directory name are spaces."""
-    first, _, rest = name.partition("-")
-    return f"{first}: {rest.replace('-', ' ').replace('_', ' ')}" if rest else name
-
-
 def _flash(done: str, item: str, known: set[str]) -> views.Flash | None:
     """Words for ``?done=…``: only ours, and only about items that exist, so that no link can put words here."""
     if done not in _SAID or item not in known:
@@ -228,14 +204,18 @@ def _report(page: views.Page, user: str, item: str, found: dict[str, Any]) -> vi
         page=page,
         owner=user,
         item=item,
-        checks=tuple(
-            views.Check(check["label"], check["status"], _lines(check["details"]))
-            for check in found["checks"]
-        ),
-        cell_errors=tuple(_words(error) for error in found["cell_errors"] or ()),
+        checks=checks_of(found),
+        cell_errors=tuple(plain_words(error) for error in found["cell_errors"] or ()),
         export_error=found["export_error"],
-        integrity_warnings=tuple(_words(warning) for warning in found["integrity_warnings"]),
+        integrity_warnings=tuple(plain_words(warning) for warning in found["integrity_warnings"]),
         report_url=views.path("validate-report", user, item) if found["html_available"] else None,
+    )
+
+
+def checks_of(found: dict[str, Any]) -> tuple[views.Check, ...]:
+    """The checks of a validation's JSON."""
+    return tuple(
+        views.Check(check["label"], check["status"], _lines(check["details"])) for check in found["checks"]
     )
 
 
@@ -245,7 +225,8 @@ def _lines(details: Any) -> tuple[str, ...]:
     return tuple(str(detail) for detail in details or ())
 
 
-def _words(thing: Any) -> str:
+def plain_words(thing: Any) -> str:
+    """A sentence, or a JSON object's values."""
     return (
         thing if isinstance(thing, str) else " ".join(str(value) for value in dict(thing).values() if value)
     )

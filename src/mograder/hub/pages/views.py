@@ -26,12 +26,32 @@ def relative_root(request_path: str) -> str:
 
 
 @dataclass(frozen=True)
+class Note:
+    """A message of an instructor to everybody."""
+
+    id: int
+    author: str
+    when: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """An instructor looked at the work of the person whose page this is."""
+
+    visitor: str
+    item: str
+    when: datetime
+
+
+@dataclass(frozen=True)
 class Page:
     """What every page has: for whom it is, and where it stands.
 
     ``user`` is empty if nobody is signed in. ``mode_notice`` is said on top of every page (development mode, no
     sandbox). ``csrf`` travels in each form as ``csrf`` and in each script's request as ``X-CSRF-Token``.
-    ``sign_out`` is the address that a sign-out form posts to, if there is one.
+    ``sign_out`` is the address that a sign-out form posts to, if there is one. ``messages`` were not put away yet;
+    ``visits`` are those of the last weeks.
     """
 
     course_title: str
@@ -41,6 +61,8 @@ class Page:
     root: str = ""
     csrf: str = ""
     sign_out: str | None = None
+    messages: tuple[Note, ...] = ()
+    visits: tuple[Look, ...] = ()
 
     def to(self, url: str) -> str:
         """``url``, which is relative to the hub's root, as this page must write it."""

@@ -66,6 +66,11 @@ def span(length: timedelta) -> str:
     return "under a minute"
 
 
+def lasting(seconds: float) -> str:
+    """A length of time in seconds, as `span` says it."""
+    return span(timedelta(seconds=max(0.0, seconds)))
+
+
 def time_left(due: datetime, now: datetime) -> str:
     """How far ``due`` is: ``in 3 days`` or ``2 hours ago``."""
     return f"in {span(due - now)}" if due > now else f"{span(now - due)} ago"

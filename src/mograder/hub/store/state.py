@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,9 @@ class CopyTable:
 
     def set_base(self, user: str, item: str, digest: str) -> None:
         self._set(user, item, {"base": digest, "exported": None})
+        first = insert(tables.begun).values(user=user, item=item, when=time.time())
+        with self._engine.begin() as connection:
+            connection.execute(first.on_conflict_do_nothing())
 
     def set_exported(self, user: str, item: str, digest: str) -> None:
         self._set(user, item, {"exported": digest})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy import Column, Float, Index, Integer, MetaData, PrimaryKeyConstraint, String, Table, Text
 
 metadata = MetaData()
 
@@ -73,4 +73,57 @@ logins = Table(
     Column("via", String, nullable=False),
     Column("created", Float, nullable=False),
     Column("last_seen", Float, nullable=False),
+)
+
+# What instructors say to everybody, and who has put it away.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("author", String, nullable=False),
+    Column("when", Float, nullable=False),
+    Column("text", Text, nullable=False),
+)
+dismissals = Table(
+    "dismissals",
+    metadata,
+    Column("message", Integer, nullable=False),
+    Column("user", String, nullable=False),
+    PrimaryKeyConstraint("message", "user"),
+)
+
+# Which instructor looked at whose work: the owner may read it.
+visits = Table(
+    "visits",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("visitor", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("when", Float, nullable=False),
+    Index("visits_by_owner", "owner", "when"),
+)
+
+# When somebody got their first copy of an item; kept through resets.
+begun = Table(
+    "begun",
+    metadata,
+    Column("user", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("when", Float, nullable=False),
+    PrimaryKeyConstraint("user", "item"),
+)
+
+# How often somebody tried a check, how it stands, and when it was passed for the first time.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("user", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("label", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("first_tried", Float, nullable=False),
+    Column("first_passed", Float),
+    PrimaryKeyConstraint("item", "user", "label"),
 )

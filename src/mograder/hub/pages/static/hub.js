@@ -1,7 +1,7 @@
 // The dashboard and the history page: actions without leaving the page, and rows that stay true.
 import { Refusal, ask, make, onTabs, root, tellTabs } from "./ask.js";
 
-const POLL = 30_000; // ms; only while the page is looked at
+const POLL = Number(document.querySelector("main").dataset.poll ?? 30_000); // ms; only while the page is looked at
 const verdicts = JSON.parse(document.getElementById("words").dataset.verdicts);
 const busy = new Set(); // addresses that were asked and have not answered
 const served = new WeakMap(); // element -> the HTML that the hub sent for it
@@ -198,7 +198,7 @@ async function refresh() {
   if (asking) return;
   asking = true;
   try {
-    const response = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    const response = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const live of lives()) merge(live, page.querySelector(`[data-live="${live.dataset.live}"]`));
     offline(false);

@@ -1,0 +1,40 @@
+"""Looks of instructors at students' work: noted, and shown to the student."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from mograder.hub.store.classroom import Visit, VisitTable
+
+log = logging.getLogger("mograder.hub")
+
+SAME_VISIT = 600.0
+"""Seconds within which a second look counts as the same visit."""
+
+SHOWN = 14 * 86400.0
+"""For how many seconds a visit is shown on the student's pages; the audit log keeps it longer."""
+
+
+class Visits:
+    """Who looked at whose work. Calls block shortly."""
+
+    def __init__(self, table: VisitTable, clock: Callable[[], float] = time.time) -> None:
+        self._table = table
+        self._clock = clock
+
+    def note(self, visitor: str, owner: str, item: str) -> None:
+        """Remember that ``visitor`` looked at ``owner``'s ``item``."""
+        self._table.add(Visit(visitor, owner, item, self._clock()), SAME_VISIT)
+
+    def to(self, owner: str) -> tuple[Visit, ...]:
+        """The visits of the last two weeks, newest first; none if the state can not be read: a page is shown all
+        the same."""
+        try:
+            return tuple(self._table.of(owner, self._clock() - SHOWN))
+        except SQLAlchemyError:
+            log.exception("the visits to %s can not be read", owner)
+            return ()
