@@ -61,6 +61,14 @@ class HubSection(_Section):
         "", description="Unix socket to listen on as well; who can open it is the login proxy."
     )
     unix_socket_group: str = Field("", description="Group that may open the unix socket.")
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[A-Za-z0-9.\-\[\]:]+/?)?$",
+        description="Where browsers find the hub, e.g. https://hub.example.edu; other host names are refused.",
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description='More host names that the hub answers to; "*.example.edu" stands for all below.'
+    )
     uv_cache_dir: str = Field("", description="uv's package cache; empty means uv's own default.")
     instructors: tuple[str, ...] = Field((), description="People with the instructor role.")
     validate_timeout: int = Field(
@@ -89,6 +97,10 @@ class HubSection(_Section):
     )
     websockets_per_user: int = Field(
         64, ge=1, description="WebSockets (tabs of notebooks) that one person may have open."
+    )
+    max_connections: int = Field(10000, ge=16, description="Connections that may be open at once.")
+    connections_per_address: int = Field(
+        2000, ge=8, description="Connections that one address may have open; the login proxy may have more."
     )
     failed_logins_per_minute: int = Field(
         300, ge=1, description="Requests without a valid login that one address may send in a minute."

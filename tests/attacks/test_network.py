@@ -361,6 +361,43 @@ def test_300_slow_heads_keep_nobody_out_and_are_hung_up_on(hub: RunningHub) -> N
     settled(hub, before)
 
 
+def test_a_head_that_drips_is_hung_up_on_as_well(hub: RunningHub) -> None:
+    """Each byte is news, but the time is that of the whole head."""
+    with connect(hub) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nHost: hub\r\nX-Slow: ")
+        line.settimeout(1)
+        answer, began = b"", time.monotonic()
+        while not answer and time.monotonic() - began < 40:
+            with contextlib.suppress(TimeoutError):
+                line.sendall(b"a")
+                answer = line.recv(1000)
+        assert b" 408 " in answer
+
+
+FOREIGN = [
+    "evil.example",
+    "hub.evil.example",
+    "evil.example:8080",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+]
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_a_name_that_somebody_else_owns_does_not_lead_to_the_hub(hub: RunningHub, host: str) -> None:
+    """A page of evil.example, whose name suddenly means the hub's address, would be of one origin with it."""
+    bearer = f"Authorization: Bearer {tokens.make(SECRET, 'alice', Role.STUDENT)}"
+    upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
+    upgrade += ["Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==", f"Origin: http://{host}", bearer]
+    for forwarded in ([], ["X-Forwarded-Host: hub"]):
+        for path in ("/", "/assignments", "/static/x/hub.css", "/_marimo/x", "/edit/user/alice/A1-Answer/"):
+            head = request(path, bearer, *forwarded).replace(b"Host: hub", f"Host: {host}".encode())
+            assert statuses(say(hub, head)) == [421], path
+        head = request("/edit/user/alice/A1-Answer/ws", *upgrade, *forwarded, close=False)
+        assert statuses(say(hub, head.replace(b"Host: hub", f"Host: {host}".encode()))) == [421]
+    assert statuses(say(hub, request("/assignments", bearer))) == [200]
+
+
 def test_2000_refused_upgrades_leave_no_descriptor_behind(hub: RunningHub) -> None:
     before = descriptors(hub)
     fields = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]

@@ -24,6 +24,7 @@ from mograder.hub.door import HubDoor
 from mograder.hub.gateway.assets import Assets
 from mograder.hub.guards import Audited, BodyKinds, RateLimit
 from mograder.hub.history import History
+from mograder.hub.hosts import Hosts
 from mograder.hub.identity.gate import Gate, GateSettings
 from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.logins import Logins
@@ -31,7 +32,14 @@ from mograder.hub.identity.roster import FILE_NAME as ROSTER_FILE
 from mograder.hub.identity.roster import Roster
 from mograder.hub.isolation import Isolation, choose
 from mograder.hub.limits import Limits
-from mograder.hub.middleware import Aside, BodyLimit, CrossSite, Identification, SecurityHeaders
+from mograder.hub.middleware import (
+    Aside,
+    BodyLimit,
+    CrossSite,
+    Identification,
+    KnownHosts,
+    SecurityHeaders,
+)
 from mograder.hub.packages import Packages, course_environments
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import teach, teach_tables, teach_work
@@ -62,6 +70,7 @@ class Hub:
     app: FastAPI
     door: HubDoor
     gate: Gate
+    hosts: Hosts
     sessions: Sessions
     settings: Settings
     engine: Engine
@@ -113,8 +122,9 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(teach_work.router)
     app.include_router(teach_tables.router)
     problems.install(app)
-    _wrap(app, settings, gate, assets, audit, limits)
-    return Hub(app, HubDoor(gate, sessions, limits, audit), gate, sessions, settings, engine)
+    hosts = Hosts(settings)
+    _wrap(app, settings, gate, assets, audit, limits, hosts)
+    return Hub(app, HubDoor(gate, sessions, limits, audit), gate, hosts, sessions, settings, engine)
 
 
 def notice(settings: Settings, isolation: Isolation) -> str | None:
@@ -181,7 +191,13 @@ def _coursework(
 
 
 def _wrap(
-    app: FastAPI, settings: Settings, gate: Gate, assets: Assets, audit: AuditLog, limits: Limits
+    app: FastAPI,
+    settings: Settings,
+    gate: Gate,
+    assets: Assets,
+    audit: AuditLog,
+    limits: Limits,
+    hosts: Hosts,
 ) -> None:
     """The outermost is added last: headers, then identity, then the checks, then the routes."""
     upload = (settings.hub.max_upload_mb << 20) + (1 << 20)
@@ -195,6 +211,7 @@ def _wrap(
     app.add_middleware(Identification, gate=gate)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Aside, prefix="/_marimo/", aside=assets)
+    app.add_middleware(KnownHosts, gate=gate, hosts=hosts)
 
 
 @contextlib.asynccontextmanager

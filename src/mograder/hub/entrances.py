@@ -33,6 +33,23 @@ def login_proxy(settings: Settings) -> Iterator[Probe]:
         )
 
 
+def host_names(settings: Settings) -> Iterator[Probe]:
+    """Under which names the hub answers."""
+    hub = settings.hub
+    named = ", ".join(name for name in (hub.public_url, *hub.allowed_hosts) if name)
+    if named:
+        yield Probe(name="host names", level="ok", detail=named, remedy="")
+    elif settings.dev:
+        yield Probe(name="host names", level="ok", detail="any, in dev mode", remedy="")
+    else:
+        yield Probe(
+            name="host names",
+            level="warn",
+            detail="this machine's own, and any that the login proxy forwards",
+            remedy="set public_url in [hub]",
+        )
+
+
 def _socket(path: Path, group: str) -> Probe:
     try:
         shown = f"group {group} ({group_id(group)})" if group else "the hub's own group"

@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from mograder.hub.hosts import Hosts
 from mograder.hub.identity.gate import COOKIE, SECURE_COOKIE, Gate
 from mograder.hub.limits import address_of
 from mograder.hub.pages.render import content_security_policy
@@ -32,6 +33,32 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _SMALL_BODY = 1 << 20
 _SLOWEST = 16 * 1024  # bytes of a body per second, after a while
 _PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not now</title><p>{}</p></html>'
+
+
+class KnownHosts:
+    """Refuses requests under a name that is not the hub's, and puts the name that the proxy tells into ``Host``."""
+
+    def __init__(self, app: App, gate: Gate, hosts: Hosts) -> None:
+        self._app = app
+        self._gate = gate
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = scope["headers"]
+        trusted = self._gate.is_trusted((scope.get("client") or ("", 0))[0], headers)
+        host = _header(headers, b"host") or b"localhost"
+        forwarded = (_header(headers, b"x-forwarded-host") or b"").rpartition(b",")[2].strip()
+        if trusted and forwarded:
+            host = forwarded
+            scope["headers"] = [(b"host", host), *(field for field in headers if field[0] != b"host")]
+        if self._hosts.knows(host.decode("latin-1"), from_proxy=trusted):
+            await self._app(scope, receive, send)
+            return
+        tip = "name it with public_url or allowed_hosts in [hub] of mograder.toml."
+        await refuse(send, 421, f"The hub does not answer to this host name. Tip: {tip}", SECURITY_HEADERS)
 
 
 class Aside:

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import gc
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from mograder.course import is_item_name, is_user_name
 from mograder.errors import MograderError
 from mograder.hub.app import Hub, build
 from mograder.hub.gateway.attach import attach
-from mograder.hub.gateway.options import Options
+from mograder.hub.gateway.options import Limits, Options
 from mograder.hub.listeners import BACKLOG, listen, listen_unix
 from mograder.hub.settings import Settings, make_directories
 
@@ -68,7 +69,23 @@ def _options(hub: Hub) -> Options:
     def legal(name: str) -> bool:
         return is_user_name(name) or is_item_name(name)
 
-    return Options(legal_name=legal, trusted_proxy=hub.gate.is_trusted)
+    return Options(
+        legal_name=legal,
+        trusted_proxy=hub.gate.is_trusted,
+        known_host=lambda host, from_proxy: hub.hosts.knows(host, from_proxy=from_proxy),
+        speaks_for_many=hub.gate.is_proxys,
+        limits=Limits(
+            connections=min(hub.settings.hub.max_connections, _descriptors() // 2 - 100),
+            connections_per_address=hub.settings.hub.connections_per_address,
+        ),
+    )
+
+
+def _descriptors() -> int:
+    """How many descriptors this process may have: as many as it may ask for."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return max(hard, 1024) if hard != resource.RLIM_INFINITY else 1 << 20
 
 
 class _Server(uvicorn.Server):

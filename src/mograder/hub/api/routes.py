@@ -28,8 +28,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         403: "Not allowed",
         404: "There is no such thing",
         409: "Not possible in this state",
+        408: "The request came too slowly",
         413: "Too large",
+        415: "The body is neither a form nor JSON",
+        421: "Not one of the hub's host names",
         422: "Malformed",
+        429: "Too much at once; see Retry-After",
+        431: "The header fields are too large",
         500: "The hub or the notebook failed",
         503: "Not now; see Retry-After",
     }.items()

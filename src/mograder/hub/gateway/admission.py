@@ -46,9 +46,11 @@ class Admission:
 
     def decide(self, place: Place, head: RequestHead) -> Passage | Refusal:
         """Return passage to the session at ``place``, or why not."""
-        host, scheme = self._seen_as(head)
+        host, scheme, from_proxy = self._seen_as(head)
         if not _HOST.fullmatch(host):
             return refuse(400, "The Host header makes no sense.")
+        if not self.options.known_host(host.decode("ascii"), from_proxy):
+            return refuse(421, "The hub does not answer to this host name.")
         origin = f"{scheme}://{host.decode('ascii')}"
         refusal = _method_refused(head) or _foreign(head, origin)
         if refusal is not None:
@@ -120,17 +122,19 @@ class Admission:
             ),
         )
 
-    def _seen_as(self, head: RequestHead) -> tuple[bytes, str]:
-        """Return host and scheme as the browser sees them."""
+    def _seen_as(self, head: RequestHead) -> tuple[bytes, str, bool]:
+        """Return host and scheme as the browser sees them, and whether the proxy says so."""
         if self.options.public_origin is not None:
             scheme, _, host = self.options.public_origin.partition("://")
-            return host.encode(), scheme
+            return host.encode(), scheme, True
         named, scheme = head.header(b"host"), head.scheme
-        if self.options.trusted_proxy(head.client, head.headers):
+        from_proxy = self.options.trusted_proxy(head.client, head.headers)
+        if from_proxy:
             named = _last(head.header(b"x-forwarded-host")) or named
             forwarded = _last(head.header(b"x-forwarded-proto")).lower()
             scheme = forwarded.decode() if forwarded in {b"http", b"https"} else scheme
-        return (b"localhost" if named is None else named.lower()), scheme  # HTTP/1.0 names no host
+        # HTTP/1.0 names no host.
+        return (b"localhost" if named is None else named.lower()), scheme, from_proxy
 
 
 def _last(value: bytes | None) -> bytes:

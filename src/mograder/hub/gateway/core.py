@@ -11,6 +11,7 @@ from mograder.hub.gateway.admission import Admission
 from mograder.hub.gateway.model import Activity, Door
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.pool import Pool
+from mograder.hub.gateway.seats import Seats
 
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 1.0
@@ -33,6 +34,7 @@ class Gateway:
         self.door = door
         self.admission = Admission(door, self.options)
         self.pool = Pool(self.limits)
+        self.seats = Seats(self.limits.connections, self.limits.connections_per_address)
         self._mortals: set[Mortal] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reported: dict[tuple[str, Activity], float] = {}

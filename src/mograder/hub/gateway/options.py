@@ -22,6 +22,8 @@ class Limits:
     body: int = 256 * MEBIBYTE  # marimo sends uploaded files as base64 in JSON
     buffer: int = 64 * 1024  # waiting to be written, each direction; the other side is paused above it
     connections_per_session: int = 256
+    connections: int = 10_000  # of browsers, in all; each may need a descriptor for its session, too
+    connections_per_address: int = 2_000
     head_seconds: float = 20.0
     connect_seconds: float = 5.0
     answer_seconds: float = 300.0  # until an answer begins: an export runs the whole notebook first
@@ -35,6 +37,10 @@ def _nobody(_address: str, _headers: Headers) -> bool:
     return False
 
 
+def _every_host(_host: str, _from_proxy: bool) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the gateway meets the world.
@@ -44,6 +50,8 @@ class Options:
     ``public_origin``  what browsers see, e.g. "https://hub.example.edu"; None: told by Host and scheme.
     ``trusted_proxy``  says of a socket's address and a request's fields whether it is the proxy that speaks, whose
                        X-Forwarded-Proto and -Host are to be believed.
+    ``known_host``     says of a Host, and of whether the proxy told it, whether it is one that the hub answers to.
+    ``speaks_for_many`` says of a socket's address that its connections are of many people.
     ``shared_origin``  sessions share the hub's origin: their pages get the confining policy.
     ``assets_path``    where marimo's static files are served for all sessions, with both slashes.
     ``extra_sources``  CSP sources that notebooks may also load from, e.g. "https://cdn.jsdelivr.net".
@@ -55,6 +63,8 @@ class Options:
     root: str = ""
     public_origin: str | None = None
     trusted_proxy: Callable[[str, Headers], bool] = _nobody
+    known_host: Callable[[str, bool], bool] = _every_host
+    speaks_for_many: Callable[[str], bool] = lambda _address: False
     shared_origin: bool = True
     assets_path: str = "/_marimo/"
     extra_sources: tuple[str, ...] = ()

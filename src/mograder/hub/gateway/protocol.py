@@ -16,6 +16,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mograder.errors import Malformed
+from mograder.hub.gateway import answers
 from mograder.hub.gateway.admission import Passage
 from mograder.hub.gateway.answers import refuse
 from mograder.hub.gateway.core import Gateway
@@ -69,6 +70,7 @@ class HubProtocol(HttpToolsProtocol):
         self._place: Place | Refusal | None = None
         self._on_wire: Exchange | None = None  # with pipelining not necessarily ``cycle``, the newest parsed
         self._deadline: float | None = None  # set once the connection must end soon
+        self._seat: str | None = None  # the address whose seat this connection has
 
     # The connection.
 
@@ -79,9 +81,28 @@ class HubProtocol(HttpToolsProtocol):
         transport.set_write_buffer_limits(self.gateway.limits.buffer)
         self.flow = Valve(transport)
         self._waiting_since = self.loop.time()
-        self.gateway.watch(self)
+        if self._is_seated():
+            self.gateway.watch(self)
+
+    def _is_seated(self) -> bool:
+        address = self.client[0] if self.client else ""
+        unbounded = address == UNIX or self.gateway.options.speaks_for_many(address)
+        refusal = self.gateway.seats.take(address, unbounded=unbounded)
+        if refusal is None:
+            self._seat = address
+            return True
+        self._deaf = self._mute = True
+        self.transport.write(answers.raw(refusal, close=True))
+        self.transport.close()
+        return False
+
+    def _leave_seat(self) -> None:
+        if self._seat is not None:
+            self.gateway.seats.leave(self._seat)
+            self._seat = None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._leave_seat()
         self.gateway.unwatch(self)
         super().connection_lost(exc)
         self.pipeline.clear()
@@ -321,7 +342,9 @@ class HubProtocol(HttpToolsProtocol):
             return
         self.gateway.unwatch(self)
         self.connections.discard(self)
-        Splice(self.gateway, decision, self.transport, self.connections).begin(rest)
+        splice = Splice(self.gateway, decision, self.transport, self.connections)
+        splice.browser.on_lost = self._leave_seat
+        splice.begin(rest)
 
     def _upgrade_of_the_hub(self) -> None:
         if not self._should_upgrade():
@@ -330,6 +353,7 @@ class HubProtocol(HttpToolsProtocol):
             self._refuse_last(refuse(400))
         else:
             self.gateway.unwatch(self)
+            self._leave_seat()
             self.handle_websocket_upgrade()
 
 

@@ -68,9 +68,17 @@ class End(asyncio.Protocol):
 
 
 class BrowserEnd(End):
-    """The browser's end."""
+    """The browser's end. ``on_lost`` is called once its connection is gone."""
 
-    __slots__ = ()
+    __slots__ = ("on_lost",)
+
+    def __init__(self, splice: Splice) -> None:
+        super().__init__(splice)
+        self.on_lost: Callable[[], None] = lambda: None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.on_lost()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         kind: Activity = "input" if self.trail.advance(data) else "heartbeat"

@@ -102,9 +102,10 @@ class Gate:
             return True
         if client == UNIX:
             return UNIX in self._settings.trusted_proxies
-        return self._is_proxys(client) and self._knows_secret(headers)
+        return self.is_proxys(client) and self._knows_secret(headers)
 
-    def _is_proxys(self, client: str) -> bool:
+    def is_proxys(self, client: str) -> bool:
+        """Whether an address is the login proxy's: no proof, but enough to let it have many connections."""
         try:
             address = ipaddress.ip_address(client)
         except ValueError:
@@ -171,7 +172,7 @@ class Gate:
 
     def _stranger(self, fields: list[tuple[bytes, bytes]], client: str) -> str:
         """Why nobody is signed in; to who sits where the proxy sits, what it is that is missing."""
-        if any(name == self._header for name, _ in fields) and self._is_proxys(client):
+        if any(name == self._header for name, _ in fields) and self.is_proxys(client):
             return f"the login proxy did not send the right {self._settings.proxy_secret_header}"
         return "nobody is signed in"
 
