@@ -9,8 +9,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from mograder.course import Course
+from mograder.hub.api import editor, teaching
 from mograder.hub.api import routes as api
-from mograder.hub.api import teaching
 from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import routes as pages
@@ -24,6 +24,7 @@ PUBLIC = {"/static/{version}/{name}"}
 ROUTERS = (
     api.router,
     teaching.router,
+    editor.router,
     pages.router,
     teach.router,
     teach_work.router,

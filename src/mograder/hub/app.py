@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,8 +16,8 @@ from sqlalchemy import Engine
 
 from mograder import __version__
 from mograder.hub import problems
+from mograder.hub.api import editor, teaching
 from mograder.hub.api import routes as api
-from mograder.hub.api import teaching
 from mograder.hub.audit import FILE_NAME as AUDIT_FILE
 from mograder.hub.audit import AuditLog
 from mograder.hub.coursework import Coursework
@@ -41,10 +42,11 @@ from mograder.hub.middleware import (
     SecurityHeaders,
 )
 from mograder.hub.packages import Packages, course_environments
+from mograder.hub.pages import bar, teach, teach_tables, teach_work
 from mograder.hub.pages import routes as pages
-from mograder.hub.pages import teach, teach_tables, teach_work
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
 from mograder.hub.settings import Settings
+from mograder.hub.snapshots import Snapshots
 from mograder.hub.store.classroom import AttemptTable, MessageTable, VisitTable
 from mograder.hub.store.database import open_database
 from mograder.hub.store.state import CopyTable, LoginTable, ResultTable, SessionTable, TokenTable
@@ -111,12 +113,14 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.state.desk = Desk(
         settings, Load(sessions), AttemptTable(engine), logins, roster, state_dir / AUDIT_FILE
     )
+    snapshots = Snapshots(app.state.coursework)
     app.state.publishing = app.state.coursework.publishing(settings.course.root)
     app.state.max_upload = settings.hub.max_upload_mb << 20
     app.state.notice = notice(settings, isolation)
     app.state.due_dates = due_dates(settings)
     app.include_router(api.router)
     app.include_router(teaching.router)
+    app.include_router(editor.router)
     app.include_router(pages.router)
     app.include_router(teach.router)
     app.include_router(teach_work.router)
@@ -124,7 +128,10 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     problems.install(app)
     hosts = Hosts(settings)
     _wrap(app, settings, gate, assets, audit, limits, hosts)
-    return Hub(app, HubDoor(gate, sessions, limits, audit), gate, hosts, sessions, settings, engine)
+    door = HubDoor(
+        gate, sessions, limits, audit, page_end=partial(bar.page_end, settings), on_saved=snapshots.note
+    )
+    return Hub(app, door, gate, hosts, sessions, settings, engine)
 
 
 def notice(settings: Settings, isolation: Isolation) -> str | None:

@@ -217,6 +217,11 @@ class Coursework:
                 await asyncio.to_thread(self.workspaces.ensure, user, release)
             return await asyncio.to_thread(self.workspaces.upload, user, name, data)
 
+    async def snapshot(self, user: str, name: str) -> None:
+        """Keep the notebook as it was just saved. Raises as `History.keep` and `Workspaces.notebook`."""
+        async with self._changes.held((user, name)):
+            await asyncio.to_thread(self.workspaces.snapshot, user, name)
+
     async def restore(self, user: str, name: str, version: str) -> Version | None:
         """Bring a kept version back; what was kept of the one that it replaces."""
         async with self._changing(user, name):
@@ -245,6 +250,10 @@ class Coursework:
             return await asyncio.to_thread(path.read_bytes)
         except FileNotFoundError:
             raise NotFound(f"There is no report of {name} yet.", tip="press Validate.") from None
+
+    async def last_check(self, user: str, name: str) -> StoredResult | None:
+        """The last validation as it was kept, of whatever content; None if there was none."""
+        return await asyncio.to_thread(self._results.get, user, name)
 
     async def last_result(self, user: str, name: str) -> dict[str, Any] | None:
         """What the last validation found, of whatever content; None if there was none."""

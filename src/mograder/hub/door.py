@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from urllib.parse import quote
 
 from mograder.hub.audit import AuditLog, Entry
@@ -19,7 +20,18 @@ from mograder.sessions.model import Session, SessionKey, State
 class HubDoor:
     """Implements `mograder.hub.gateway.model.Door`."""
 
-    def __init__(self, gate: Gate, sessions: Sessions, limits: Limits, audit: AuditLog) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        sessions: Sessions,
+        limits: Limits,
+        audit: AuditLog,
+        *,
+        page_end: Callable[[SessionKey], bytes] = lambda key: b"",
+        on_saved: Callable[[SessionKey], None] = lambda key: None,
+    ) -> None:
+        self._page_end = page_end
+        self._on_saved = on_saved
         self._gate = gate
         self._sessions = sessions
         self._limits = limits
@@ -44,7 +56,11 @@ class HubDoor:
             return _refusal(503, f"The notebook {route.item} is not running.", route, head)
         if head.is_websocket:
             self._note(identity, decision.reason, 101, route, head)
-        return _target(session)
+        return self._target(session)
+
+    def _target(self, session: Session) -> Target:
+        page_end = self._page_end(session.key) if session.key.kind == "edit" else b""
+        return Target(str(session.socket), f"/{session.url}", session.id, session.notebook, page_end)
 
     def _stranger(self, reason: str, route: Route, head: RequestHead) -> Refusal:
         address = self._address(head)
@@ -84,6 +100,9 @@ class HubDoor:
     def saved(self, session_id: str) -> None:
         """The notebook's file is new: somebody is at work."""
         self._sessions.active(session_id)
+        if session := self._sessions.by_id(session_id):
+            session.saved = session.last_seen
+            self._on_saved(session.key)
 
     def upstream_lost(self, session_id: str) -> None:
         """Look after a session that does not answer."""
@@ -91,10 +110,6 @@ class HubDoor:
             task = asyncio.get_running_loop().create_task(self._sessions.lost(session_id))
             self._lost[session_id] = task
             task.add_done_callback(lambda _: self._lost.pop(session_id, None))
-
-
-def _target(session: Session) -> Target:
-    return Target(str(session.socket), f"/{session.url}", session.id, session.notebook)
 
 
 def _refusal(status: int, detail: str, route: Route, head: RequestHead) -> Refusal:

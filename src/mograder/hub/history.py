@@ -23,6 +23,13 @@ MAX_VERSIONS = 4000
 MAX_BYTES = 4 << 30
 """Of all versions of one copy together: replacing over and over may not fill the disk for everybody."""
 
+SAVE = "save"
+"""The reason of a version that was kept because the editor saved it."""
+
+MAX_SAVES = 400
+MAX_SAVED_BYTES = 256 << 20
+"""Of what the editor saved, for one copy: beyond that the oldest saves go. What was replaced never goes."""
+
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([a-z-]+)_([0-9a-f]{12})_(.+)")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 
@@ -60,7 +67,8 @@ class History:
         versions = self.versions(user, item)
         newest = next((version for version in versions if version.file == file), None)
         # Twelve digits can be made to collide by somebody who tries: the content itself decides.
-        if newest is not None and newest.digest == short and self.read(user, item, newest.id)[1] == data:
+        same = newest is not None and newest.digest == short and self.read(user, item, newest.id)[1] == data
+        if newest is not None and same and (newest.reason != SAVE or reason == SAVE):
             return newest
         if len(versions) >= MAX_VERSIONS or sum(v.size for v in versions) + len(data) > MAX_BYTES:
             raise Conflict(
@@ -71,6 +79,11 @@ class History:
         name = f"{now.strftime(_TIME)}_{reason}_{short}_{file_name(file)}"
         with self._directory(user, item) as directory:
             directory.write(name, data, replace=False)
+            if newest is not None and same:
+                directory.remove(newest.id)  # the save and what replaced it are one version
+            if reason == SAVE:
+                for version in _too_many([v for v in versions if v.reason == SAVE], len(data)):
+                    directory.remove(version.id)
         return Version(name, now, reason, short, file, len(data))
 
     def versions(self, user: str, item: str) -> list[Version]:
@@ -95,6 +108,16 @@ class History:
 
     def _directory(self, user: str, item: str) -> Directory:
         return Directory.trusted(self._path(user, item), create=True)
+
+
+def _too_many(saves: list[Version], size: int) -> list[Version]:
+    """What must go of ``saves`` (newest first) when one of ``size`` bytes was added."""
+    kept, total = 1, size
+    for index, version in enumerate(saves):
+        kept, total = kept + 1, total + version.size
+        if kept > MAX_SAVES or total > MAX_SAVED_BYTES:
+            return saves[index:]
+    return []
 
 
 def _version(name: str, size: int) -> Version | None:

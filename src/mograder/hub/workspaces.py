@@ -11,7 +11,7 @@ from typing import Protocol
 from mograder.course import item_name, user_name
 from mograder.errors import MograderError, NotFound, TooLarge, UnsafeFile
 from mograder.hub.files import Directory, Entry
-from mograder.hub.history import MAX_VERSION_BYTES, History, Version, digest
+from mograder.hub.history import MAX_VERSION_BYTES, SAVE, History, Version, digest
 from mograder.hub.releases import Release
 from mograder.trees import remove_tree
 
@@ -127,6 +127,10 @@ class Workspaces:
         version, data = self._history.read(user, item, version_id)
         with self.open(user, item, create=True) as directory:
             return self._replace(directory, user, item, version.file, data, "restore")
+
+    def snapshot(self, user: str, item: str) -> Version:
+        """Keep the notebook as it is now. Raises as `notebook`, and Conflict if the history is full."""
+        return self._history.keep(user, item, _notebook(item), self.notebook(user, item), SAVE)
 
     def export(self, user: str, item: str) -> bytes:
         """The notebook, noted as exported. Raises as `notebook`."""

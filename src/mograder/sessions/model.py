@@ -108,6 +108,7 @@ class Session:
     handle: Handle | None = None
     reason: str = ""
     open_sockets: int = 0
+    saved: float | None = None  # when the notebook's file was last seen being written
 
     @property
     def url(self) -> str:

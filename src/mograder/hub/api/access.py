@@ -25,11 +25,12 @@ _JUDGES: dict[str, Callable[[str], str]] = {
 }
 
 
-def requires(action: Action, *, visit: bool | None = None) -> Any:
+def requires(action: Action, *, visit: bool | None = None, from_editor: bool = False) -> Any:
     """The dependency of a route that lets ``action`` happen; gives the route its `Identity`.
 
     ``visit`` says that it shows somebody's work (None: what views work does): when that is not one's own, the look
-    is noted in the audit log, and for its owner to see.
+    is noted in the audit log, and for its owner to see. ``from_editor``: it is asked by the bar over an editor,
+    which has a form token of its own.
     """
     shows_work = action is Action.VIEW_WORK if visit is None else visit
 
@@ -48,7 +49,7 @@ def requires(action: Action, *, visit: bool | None = None) -> Any:
             )
         if not decision.allowed:
             raise Forbidden(f"{identity.user} may not do this: {decision.reason}.")
-        await forms.check(request, identity)
+        await forms.check(request, identity, _editors_word(request) if from_editor else None)
         owner = request.path_params.get("user", identity.user)
         if shows_work and owner != identity.user:
             await _note_visit(request, identity.user, owner)
@@ -63,6 +64,11 @@ async def _note_visit(request: Request, visitor: str, owner: str) -> None:
     named = request.path_params
     item = next((named[key] for key in ("assignment", "item", "lecture") if key in named), "")
     await asyncio.to_thread(request.app.state.visits.note, visitor, owner, item)
+
+
+def _editors_word(request: Request) -> str:
+    named = request.path_params
+    return forms.editor_token(request.app.state.settings.secret, named["user"], named["assignment"])
 
 
 def coursework(request: Request) -> Coursework:

@@ -32,6 +32,7 @@ class Passage:
     origin: str
     activity: Activity
     is_save: bool
+    page_end: bytes = b""
 
 
 class Admission:
@@ -83,6 +84,7 @@ class Admission:
             origin,
             _meaning(head.method, path),
             head.method == "POST" and path == surface.SAVE,
+            target.page_end if head.method == "GET" and not path else b"",
         )
 
     def unreachable(self, passage: Passage) -> Refusal:

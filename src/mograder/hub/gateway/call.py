@@ -14,6 +14,7 @@ from mograder.hub.gateway.transports import set_reading
 from mograder.hub.gateway.upstream import Lost, Upstream
 
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS"))
+_VALIDATORS = frozenset((b"etag", b"last-modified"))  # of the session's page, which is not what we send
 
 
 class Caller(Protocol):
@@ -59,6 +60,7 @@ class Call:
         self._status = 0
         self._sent = 0
         self._moved = 0.0
+        self._page_end = b""
 
     # What the caller does.
 
@@ -190,6 +192,10 @@ class Call:
         fields = self._gateway.admission.answer_fields(self._passage, headers)
         self._begun = True
         self._status = status
+        if self._passage.page_end and status == 200 and _is_plain_page(fields):
+            self._page_end = self._passage.page_end
+            length = None if length is None else length + len(self._page_end)
+            fields = [pair for pair in fields if pair[0] not in _VALIDATORS]
         self._caller.begin(status, fields, length, bodiless)
 
     def answer_goes_on(self, data: bytes) -> None:
@@ -212,6 +218,8 @@ class Call:
         gateway.pool.give(target, upstream, gateway.now())
         if self._passage.is_save and 200 <= self._status < 300:
             gateway.door.saved(target.session_id)
+        if self._page_end:
+            self._caller.go_on(self._page_end)
         self._caller.end()
 
     def answer_lost(self, how: Lost) -> None:
@@ -230,6 +238,12 @@ class Call:
     def upstream_clogged(self) -> None:
         """See `Reader.upstream_clogged`."""
         self._caller.throttle()
+
+
+def _is_plain_page(fields: Pairs) -> bool:
+    """Tell whether HTML can be added to the end of the answer's body: it is HTML, and not compressed."""
+    named = dict(fields)
+    return named.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in named
 
 
 def _head(gateway: Gateway, passage: Passage, length: int | None, chunked: bool) -> bytes:

@@ -69,12 +69,14 @@ class Target:
     ``prefix`` is the path under which the session serves: starts and ends with a slash, not percent-encoded.
     ``session_id`` is different for every start of a session: connections are never reused across a restart.
     ``notebook`` is the one file that ``?file=`` may name, as the session knows it.
+    ``page_end`` is HTML of the hub's own that follows the session's page: it gets no rights that the page has not.
     """
 
     socket_path: str
     prefix: str
     session_id: str
     notebook: str
+    page_end: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

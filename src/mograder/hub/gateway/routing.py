@@ -13,6 +13,10 @@ from mograder.hub.gateway.names import decode_name, encode_name
 
 NOT_FOUND = Refusal(404, b"There is nothing here.")
 
+HUBS_OWN = b"_hub/"
+"""What begins like this behind a session's prefix is the hub's: the bar over the editor asks there. A page of the
+session may ask there too, so nothing is offered that the notebook's own code may not do."""
+
 
 @dataclass(slots=True)  # one per request: see `RequestHead`
 class Place:
@@ -41,7 +45,7 @@ class Router:
         if route is None:
             return NOT_FOUND
         if slash and encode_name(route.user) == raw_user and encode_name(route.item) == raw_item:
-            return Place(route, rest)
+            return None if rest.startswith(HUBS_OWN) else Place(route, rest)
         return _canonical(route, bool(slash), rest)
 
     def _route(self, kind: bytes, raw_user: bytes, raw_item: bytes) -> Route | None:

@@ -1,0 +1,39 @@
+"""The slim bar over the editor: what the gateway adds to the end of marimo's page.
+
+The page belongs to the notebook, whose code may script it. So the bar has no rights of its own: it lives under the
+session's policy, asks below the session's prefix alone, and its form token opens nothing but that.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from mograder.hub.api import forms
+from mograder.hub.gateway.names import encode_path
+from mograder.hub.pages.assets import asset_url
+from mograder.hub.settings import Settings
+from mograder.sessions.model import SessionKey
+
+FILES = ("bar.js", "bar.css")
+
+# Set before the script is there, so that nothing moves when it is; without scripts there is no editor either.
+_ROOM = (
+    "<style>@media screen{#root{position:fixed;inset:2.75rem 0 0;"
+    "width:auto!important;height:auto!important;min-height:0!important}}</style>"
+)
+
+
+def page_end(settings: Settings, key: SessionKey) -> bytes:
+    """The HTML that follows the editor's own. Everything in it is known to the notebook's author."""
+    base = encode_path(f"/{key.path}/").decode("ascii")
+    own = f"{base}_hub/{asset_url('bar.js').removeprefix('static/').removesuffix('bar.js')}"
+    data = {
+        "base": base,
+        "css": f"{own}bar.css",
+        "course": settings.course.title,
+        "user": key.user,
+        "item": key.item,
+        "word": forms.editor_token(settings.secret, key.user, key.item),
+    }
+    attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
+    return f'{_ROOM}<script async id="hub-bar" src="{own}bar.js" {attributes}></script>\n'.encode()

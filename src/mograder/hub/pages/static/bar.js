@@ -1,0 +1,226 @@
+// The bar over the editor. It runs in the notebook's page and has the rights of that page, no more: it asks below the
+// session's own prefix alone. Everything is in a shadow tree; the notebook makes room and is never covered.
+(() => {
+  const { base, css, course, user, item, word } = document.currentScript.dataset;
+  const root = "../../../../"; // from the editor's prefix to the hub's root
+  const address = (path) => new URL(root + path, new URL(base, location.origin)).href;
+  const encoded = (...names) => names.map(encodeURIComponent).join("/");
+  const VERDICTS = { success: "PASS", partial: "PARTIAL", danger: "FAIL", warn: "WAITING" };
+
+  // A small DOM: text is always text.
+  function make(tag, properties = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties)) {
+      if (name.startsWith("aria-") || name.startsWith("data-")) element.setAttribute(name, value);
+      else element[name] = value;
+    }
+    element.append(...children.filter((child) => child !== null));
+    return element;
+  }
+  const plain = (text) => make("bdi", {}, text);
+  const list = (className, texts) => make("ul", { className }, ...texts.map((text) => make("li", {}, plain(text))));
+  const link = (label, path, more = {}) => make("a", { href: address(path), ...more }, label);
+  const away = { target: "_blank", rel: "noopener" };
+  const button = (label, onclick, more = {}) => make("button", { type: "button", onclick, ...more }, label);
+
+  const host = make("div", { id: "mograder-bar", lang: "en" });
+  const shadow = host.attachShadow({ mode: "open" });
+  const home = make("a", { href: address(""), className: "home", title: "Back to the course", "aria-label": `Back to ${course || "the course"}` }, plain(course || "Course"));
+  const state = make("span", { className: "state", role: "status" }, "Connecting…");
+  const check = button("Validate", validate, { className: "first", "aria-haspopup": "true" });
+  const ways = make(
+    "span",
+    { className: "ways" },
+    link("Export", `export/${encoded(user, item)}`, { download: "" }),
+    link("History", `history/${encoded(user, item)}`, away),
+    button("Help", help),
+  );
+  const more = button("More", () => toggle(!ways.classList.contains("open")), { className: "more", "aria-expanded": "false" });
+  const row = make("div", { className: "row" }, home, make("b", { className: "title", title: item }, plain(item)), state, check, ways, more);
+  const alert = make("div", { className: "alert", role: "alert", hidden: true });
+  const bar = make("header", { className: "bar", "aria-label": "mograder hub" }, row, alert);
+  const panel = make("aside", { className: "panel", hidden: true, tabIndex: -1, "aria-live": "polite" });
+  const style = make("link", { rel: "stylesheet", href: css });
+  shadow.append(style, bar, panel);
+
+  function toggle(open) {
+    ways.classList.toggle("open", open);
+    more.setAttribute("aria-expanded", String(open));
+  }
+  ways.addEventListener("click", () => toggle(false));
+  shadow.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !panel.hidden) close();
+    else if (event.key === "Escape") toggle(false);
+    event.stopPropagation(); // keys pressed in the bar are not for the notebook
+  });
+
+  // Room: the notebook's root is as large as what the bar and the panel leave.
+  const room = make("style");
+  const narrow = matchMedia("(max-width: 45rem)");
+  const hidden = () => document.fullscreenElement !== null;
+  function makeRoom() {
+    host.hidden = hidden();
+    host.style.display = hidden() ? "none" : "";
+    const top = bar.offsetHeight;
+    host.style.setProperty("--mograder-bar", `${top}px`);
+    const side = panel.hidden ? 0 : panel.offsetWidth;
+    const foot = panel.hidden ? 0 : panel.offsetHeight;
+    const inset = narrow.matches ? `${top}px 0 ${foot}px 0` : `${top}px ${side}px 0 0`;
+    const whole = "#root{inset:0!important}";
+    room.textContent = hidden() ? whole : `@media screen{#root{inset:${inset}!important}} @media (display-mode:fullscreen){${whole}}`;
+  }
+  new ResizeObserver(makeRoom).observe(bar);
+  new ResizeObserver(makeRoom).observe(panel);
+  narrow.addEventListener("change", makeRoom);
+  document.addEventListener("fullscreenchange", makeRoom);
+  style.addEventListener("load", makeRoom);
+
+  // The side panel
+  function show(heading, ...content) {
+    const closing = button("Close", close);
+    panel.replaceChildren(make("header", {}, make("h2", {}, plain(heading)), closing), ...content);
+    panel.setAttribute("aria-label", heading);
+    panel.hidden = false;
+    makeRoom();
+  }
+  function close() {
+    panel.hidden = true;
+    makeRoom();
+    check.focus();
+  }
+  const key = (keys, does) => [make("dt", {}, make("kbd", {}, keys)), make("dd", {}, does)];
+  function help() {
+    show(
+      "Help",
+      make("p", {}, "Your notebook is saved by itself, a second after you stop typing. Every minute a version is kept: History brings any of them back."),
+      make("h3", {}, "Keys"),
+      make("dl", {}, ...key("Ctrl Enter", "run the cell"), ...key("Shift Enter", "run it and go on"), ...key("Ctrl S", "save"), ...key("Ctrl K", "all commands")),
+      make("h3", {}, "Buttons"),
+      make("dl", {}, make("dt", {}, "Validate"), make("dd", {}, "runs a copy of the saved notebook from top to bottom and says what its checks found"), make("dt", {}, "Export"), make("dd", {}, "downloads the file that you hand in")),
+    );
+    panel.focus();
+  }
+
+  // Requests: below the prefix, with the word that opens no more than that
+  async function ask(what) {
+    const response = await fetch(`${base}_hub/${what}`, { method: "POST", headers: { Accept: "application/json", "X-CSRF-Token": word } });
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : `The hub refused this (${response.status}).`);
+    return answer;
+  }
+
+  async function validate() {
+    if (check.ariaBusy) return;
+    check.ariaBusy = "true";
+    show("Checks", make("p", { className: "soft" }, "Your notebook is being run from top to bottom…"));
+    try {
+      results(await ask("validate"));
+    } catch (error) {
+      const sentence = error instanceof TypeError ? "The hub does not answer. Your work is safe." : error.message;
+      show("That did not work", make("p", { role: "alert" }, plain(sentence)), button("Try again", validate, { className: "first" }));
+    } finally {
+      check.ariaBusy = null;
+    }
+  }
+
+  function results({ checks, cell_errors, export_error, integrity_warnings, html_available }) {
+    const passed = checks.filter((one) => one.status === "success").length;
+    const warning = (heading, texts) => (texts?.length ? [make("div", { className: "warning" }, make("b", {}, heading), list("", texts))] : []);
+    show(
+      checks.length ? `${passed} of ${checks.length} ${checks.length === 1 ? "check passes" : "checks pass"}` : "This notebook has no checks",
+      ...warning("The notebook did not run to its end", export_error && [export_error]),
+      ...warning("Cells that raised an error", cell_errors?.map(({ cell, message }) => `${cell}: ${message}`)),
+      ...warning("Changed cells", integrity_warnings),
+      make("ul", { className: "checks" }, ...checks.map(verdict)),
+      ...(html_available ? [link("The notebook with its outputs", `validate-report/${encoded(user, item)}`, away)] : []),
+    );
+    panel.focus();
+  }
+
+  function verdict({ label, status, details }) {
+    return make("li", { "data-status": status }, make("b", { className: "verdict" }, VERDICTS[status] ?? status), " ", plain(label), details?.length ? list("", [details].flat()) : null);
+  }
+
+  // How the editor stands: told by the hub, while somebody looks
+  let source;
+  let silent; // until the hub is taken for gone
+  let began = false; // the notebook's own line was open once
+  let apart; // until a notebook without a line is taken for ended
+  function listen() {
+    source?.close();
+    source = undefined;
+    if (document.hidden) return;
+    source = new EventSource(`${base}_hub/events`);
+    source.onmessage = ({ data }) => {
+      clearTimeout(silent);
+      standing(JSON.parse(data));
+    };
+    source.onerror = () => {
+      clearTimeout(silent);
+      silent = setTimeout(() => tell("ended", "Not connected", "The hub does not answer. What was saved is safe; this page connects again by itself."), 3000);
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+    };
+  }
+
+  function tell(is, words, sentence, action, calm = false) {
+    state.dataset.is = is;
+    state.textContent = words;
+    state.title = words;
+    const same = alert.dataset.sentence === (sentence ?? "");
+    if (same) return;
+    alert.dataset.sentence = sentence ?? "";
+    alert.hidden = !sentence;
+    alert.className = calm ? "alert calm" : "alert";
+    alert.replaceChildren(...(sentence ? [make("span", {}, plain(sentence)), ...(action ? [action] : [])] : []));
+    makeRoom();
+  }
+
+  const again = () => button("Start again", () => location.replace(address(`edit/${encoded(item)}`)));
+  const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+
+  function standing({ running, why, connected, saved, idle_seconds_left: left }) {
+    began ||= connected;
+    const words = saved ? `Saved ${clock(saved)}` : "Saved";
+    const kernelGone = began && running && !connected;
+    if (!kernelGone) {
+      clearTimeout(apart);
+      apart = undefined;
+    }
+    if (!running) {
+      const reason = why || "It is not running any more.";
+      return tell("ended", "Stopped", `The notebook has stopped. ${reason} Your saved work is safe.`, again());
+    }
+    if (kernelGone) {
+      apart ??= setTimeout(() => tell("ended", "Not connected", "The notebook's kernel has ended or lost this page. Your saved work is safe.", again()), 2500);
+      return;
+    }
+    if (left !== null) {
+      const minutes = Math.max(1, Math.round(left / 60));
+      const stop = left < 90 ? "in about a minute" : `in about ${minutes} minutes`;
+      return tell("saved", words, `Nobody is at work here, so this notebook is stopped ${stop}. It stays saved.`, button("Keep it open", keep), true);
+    }
+    tell("saved", words);
+  }
+
+  async function keep({ target }) {
+    target.ariaBusy = "true";
+    try {
+      await ask("keep");
+    } catch (error) {
+      target.replaceWith(plain(error.message));
+    }
+  }
+
+  // The page may put its own body together: the bar goes in when there is one.
+  const dress = () => (host.dataset.theme = document.body.classList.contains("dark") ? "dark" : "light"); // as the notebook
+  new MutationObserver(dress).observe(document.body, { attributeFilter: ["class"] });
+  dress();
+  document.body.append(host);
+  document.head.append(room);
+  makeRoom();
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("online", listen);
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", ({ persisted }) => persisted && listen());
+  listen();
+})();

@@ -1,0 +1,171 @@
+"""The bar over the editor (``mograder.hub.pages.bar``, ``mograder.hub.api.editor``), in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.support.hub import RunningHub, make_course, running
+from tests.support.processes import descendants, eventually
+
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
+
+ITEM = "A1-Answer"
+SHORT = '[hub]\ntitle = "Test course"\nsession_ttl = 40\n'
+
+
+@pytest.fixture(scope="module")
+def hub(course_root: Path) -> Iterator[RunningHub]:
+    with running(make_course(course_root / "bar")) as up:
+        yield up
+
+
+def open_editor(page: Page, hub: RunningHub) -> None:
+    page.goto(f"{hub.url}edit/{ITEM}")
+    in_the_editor(page)
+
+
+def in_the_editor(page: Page) -> None:
+    expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
+    expect(page.locator(".state")).to_have_text(re.compile("^Saved"), timeout=60_000)
+
+
+def answer(page: Page, text: str) -> None:
+    cell = page.locator(".cm-content", has_text="answer =").first
+    cell.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(text)
+    page.keyboard.press("Control+Enter")
+
+
+def user_of(page: Page) -> str:
+    return re.search(r"/edit/user/([^/]+)/", page.url)[1]  # type: ignore[index]
+
+
+def notebook_of(page: Page, hub: RunningHub) -> Path:
+    return hub.course / "hub-notebooks" / user_of(page) / ITEM / f"{ITEM}.py"
+
+
+def saved(page: Page, hub: RunningHub, text: str) -> None:
+    """Wait until marimo has written what was typed: about a second later."""
+    assert eventually(lambda: text in notebook_of(page, hub).read_text(), 30)
+
+
+def servers(hub: RunningHub) -> list[int]:
+    """The warm process, a session's server, its helper and its kernel."""
+    command = b"marimo_adapter.warm"
+    return [pid for pid in descendants(hub.pid) if command in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def test_the_checks_are_shown_beside_the_code(hub: RunningHub, page: Page) -> None:
+    open_editor(page, hub)
+    answer(page, "answer = 42")
+    saved(page, hub, "answer = 42")
+    page.get_by_role("button", name="Validate").click()
+    panel = page.locator("aside.panel")
+    expect(panel).to_contain_text("1 of 1 check passes", timeout=90_000)
+    edge = panel.bounding_box()
+    assert edge is not None
+    for cell in page.locator("#root .marimo-cell").all():
+        box = cell.bounding_box()
+        assert box is None or box["x"] + box["width"] <= edge["x"] + 1
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+
+
+def test_the_bar_never_covers_the_notebook_and_leaves_in_full_screen(hub: RunningHub, page: Page) -> None:
+    open_editor(page, hub)
+    bar = page.locator("#mograder-bar header.bar")
+    for width in (1280, 375):
+        page.set_viewport_size({"width": width, "height": 800})
+        expect(bar).to_be_visible()
+        edges = "[document.querySelector('#root').getBoundingClientRect(), innerWidth, innerHeight]"
+        root, inner_width, inner_height = page.evaluate(edges)
+        box = bar.bounding_box()
+        assert box is not None
+        assert root["top"] >= box["height"] - 0.5
+        assert (root["right"], root["bottom"]) == (inner_width, inner_height)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.evaluate("document.documentElement.requestFullscreen()")
+    expect(bar).to_be_hidden()
+    assert page.evaluate("document.querySelector('#root').getBoundingClientRect().top") == 0
+    page.evaluate("document.exitFullscreen()")
+    expect(bar).to_be_visible()
+
+
+def test_what_the_editor_saves_is_a_version_in_the_history(hub: RunningHub, page: Page) -> None:
+    open_editor(page, hub)
+    answer(page, "answer = 41")
+    saved(page, hub, "answer = 41")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="History").click()
+    expect(opened.value.get_by_text("Saved in the editor").first).to_be_visible()
+
+
+def test_an_export_is_one_click(hub: RunningHub, page: Page) -> None:
+    open_editor(page, hub)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export").click()
+    assert Path(download.value.path()).read_bytes() == notebook_of(page, hub).read_bytes()
+
+
+@pytest.mark.parametrize(("what", "which"), [("kernel", -1), ("server", 1)])
+def test_a_dead_process_is_noticed_and_one_click_leads_back(
+    course_root: Path, page: Page, pictures: Path, what: str, which: int
+) -> None:
+    with running(make_course(course_root / f"dead-{what}")) as hub:
+        open_editor(page, hub)
+        answer(page, "answer = 42")
+        saved(page, hub, "answer = 42")
+        notebook = notebook_of(page, hub)
+        before = notebook.read_text()
+        os.kill(servers(hub)[which], signal.SIGKILL)
+        again = page.locator("#mograder-bar").get_by_role("button", name="Start again")
+        expect(again).to_be_visible(timeout=20_000)
+        page.screenshot(path=pictures / f"bar-dead-{what}.png")
+        again.click()
+        in_the_editor(page)
+        expect(page.get_by_text("It is 42.").first).to_be_attached(timeout=60_000)
+        assert notebook.read_text() == before
+
+
+def test_who_is_idle_is_warned_in_time_and_can_stay(course_root: Path, page: Page, pictures: Path) -> None:
+    with running(make_course(course_root / "idle", SHORT)) as hub:
+        open_editor(page, hub)
+        stay = page.get_by_role("button", name="Keep it open")
+        expect(stay).to_be_visible(timeout=90_000)
+        page.screenshot(path=pictures / "bar-idle.png")
+        stay.click()
+        expect(stay).to_be_hidden(timeout=20_000)
+        expect(page.locator(".state")).to_have_text(re.compile("^Saved"))
+
+
+def test_the_bars_word_opens_nothing_else(hub: RunningHub, page: Page, context: BrowserContext) -> None:
+    open_editor(page, hub)
+    user = user_of(page)
+    word = page.evaluate("document.querySelector('#hub-bar').dataset.word")
+    headers = {"X-CSRF-Token": word, "Origin": hub.url.rstrip("/"), "Accept": "application/json"}
+    kept = context.request.post(f"{hub.url}edit/user/{user}/{ITEM}/_hub/keep", headers=headers)
+    assert kept.status == 200
+    for path in (f"reset/{user}/{ITEM}", f"validate/{user}/{ITEM}", f"edit/user/{user}/A2/_hub/keep"):
+        assert context.request.post(hub.url + path, headers=headers).status == 403
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_bar_is_worth_looking_at(hub: RunningHub, page: Page, pictures: Path, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    open_editor(page, hub)
+    if scheme == "dark":  # marimo's own setting, of which the bar takes note
+        page.evaluate("document.body.classList.replace('light', 'dark')")
+        expect(page.locator("#mograder-bar")).to_have_attribute("data-theme", "dark")
+    page.get_by_role("button", name="Validate").click()
+    expect(page.locator("aside.panel .checks li").first).to_be_visible(timeout=90_000)
+    for width in (1280, 375):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.screenshot(path=pictures / f"bar-{width}-{scheme}.png")
