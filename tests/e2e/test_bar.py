@@ -115,7 +115,7 @@ def test_an_export_is_one_click(hub: RunningHub, page: Page) -> None:
     assert Path(download.value.path()).read_bytes() == notebook_of(page, hub).read_bytes()
 
 
-@pytest.mark.parametrize(("what", "which"), [("kernel", -1), ("server", 1)])
+@pytest.mark.parametrize(("what", "which"), [("kernel", 3), ("helper", 2), ("server", 1)])
 def test_a_dead_process_is_noticed_and_one_click_leads_back(
     course_root: Path, page: Page, pictures: Path, what: str, which: int
 ) -> None:

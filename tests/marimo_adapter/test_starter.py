@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +64,16 @@ def test_a_kernel_can_be_ended_and_the_next_one_started() -> None:
 def test_a_kernel_is_a_child_of_the_helper() -> None:
     code = "p, q = kernel('who')\npid, parent = q.get()\nprint(pid == p.pid, parent not in (os.getpid(), 1))"
     assert said(code) == ["True", "True"]
+
+
+def test_server_and_kernels_end_with_a_killed_helper() -> None:
+    code = _SERVER + "p, q = kernel('sleep')\nprint(p.pid, flush=True)\ntime.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        kernel = int(server.stdout.readline())
+        os.kill(int(Path(f"/proc/{kernel}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
+        assert server.wait(timeout=30) == 1
+    assert eventually(lambda: not alive(kernel))
 
 
 def test_helper_and_kernels_end_with_a_killed_server() -> None:

@@ -64,12 +64,17 @@ def _replace(kind: Any) -> None:
     kind._Popen = staticmethod(popen)
 
 
-def _enter_watched(server: int, target: Callable[..., Any], args: Any, named: Any) -> Any:
+def end_with(pid: int) -> None:
+    """From now on this process ends, with status 1, as soon as ``pid`` has ended."""
     try:
-        handle = os.pidfd_open(server)
+        handle = os.pidfd_open(pid)
     except ProcessLookupError:
         os._exit(1)
     threading.Thread(target=_end_after, args=(handle,), daemon=True).start()
+
+
+def _enter_watched(server: int, target: Callable[..., Any], args: Any, named: Any) -> Any:
+    end_with(server)
     return target(*args, **named)
 
 

@@ -4,7 +4,8 @@ A kernel must not be forked from marimo's server, which has threads, and startin
 a second and the memory of all its packages. So the session leaves a copy of itself aside before the server
 runs; that copy forks a kernel whenever the server asks. Server and helper share a pair of sockets that nobody
 else can reach. When the server ends, however it ends, the helper sees its end of the pair close and takes the
-kernels down.
+kernels down. When the helper ends first, its kernels end too, and the server after it: without the helper it could
+start no other.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ def leave_aside(*, private: bool) -> kernels.Start:
     else uses this /dev/shm, and it does not outlive the session.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork() == 0:
+    helper = os.fork()
+    if helper == 0:
         ours.close()
         _help(theirs, private)
     theirs.close()
+    kernels.end_with(helper)
     semaphores.track_here()
 
     def start(process: Any, _original: kernels.Popen) -> Any:

@@ -103,6 +103,10 @@ class Sessions:
         """Why the last session for ``key`` ended, if nobody wanted it to: a sentence for its owner; else empty."""
         return self._faults.get(key, "")
 
+    def forgive(self, key: SessionKey) -> None:
+        """Somebody has read why the last session for ``key`` ended, and wants the next."""
+        self._faults.pop(key, None)
+
     def progress(self, key: SessionKey) -> Progress:
         """The events of the start of ``key`` that is going on, of the last one, or of the next if there was none."""
         return self._progress.setdefault(key, Progress())

@@ -70,6 +70,18 @@ async def keep(
     return JSONResponse(schema.Ok().model_dump())
 
 
+@router.post("/again", response_model=schema.Ok)
+async def again(
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.USE_SESSION, from_editor=True),
+    work: Coursework = Work,
+) -> Response:
+    """Who has read here why the notebook stopped is not told again: its page starts it straight away."""
+    work.sessions.forgive(SessionKey("edit", user, assignment))
+    return JSONResponse(schema.Ok().model_dump())
+
+
 @router.get("/{version}/{name}")
 async def static(
     request: Request,

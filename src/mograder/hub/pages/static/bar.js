@@ -175,7 +175,11 @@
     makeRoom();
   }
 
-  const again = () => button("Start again", () => location.replace(address(`edit/${encoded(item)}`)));
+  const again = () => button("Start again", start);
+  async function start() {
+    await ask("again").catch(() => {}); // at worst the page says once more why it stopped, with the same button
+    location.replace(address(`edit/${encoded(item)}`));
+  }
   const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
   function standing({ running, why, connected, saved, idle_seconds_left: left }) {
