@@ -17,12 +17,13 @@ from tests.support.processes import descendants, eventually
 pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
 
 ITEM = "A1-Answer"
+TAUGHT = '[hub]\ntitle = "Test course"\ninstructors = ["prof"]\n'
 SHORT = '[hub]\ntitle = "Test course"\nsession_ttl = 40\n'
 
 
 @pytest.fixture(scope="module")
 def hub(course_root: Path) -> Iterator[RunningHub]:
-    with running(make_course(course_root / "bar")) as up:
+    with running(make_course(course_root / "bar", TAUGHT)) as up:
         yield up
 
 
@@ -155,6 +156,29 @@ def test_the_bars_word_opens_nothing_else(hub: RunningHub, page: Page, context: 
     assert kept.status == 200
     for path in (f"reset/{user}/{ITEM}", f"validate/{user}/{ITEM}", f"edit/user/{user}/A2/_hub/keep"):
         assert context.request.post(hub.url + path, headers=headers).status == 403
+
+
+def test_a_message_to_everybody_is_shown_over_the_notebook_until_it_is_put_away(
+    hub: RunningHub, page: Page, pictures: Path
+) -> None:
+    open_editor(page, hub)
+    said = "Question 2 is wrong: <b>leave it out</b>, please. \u202eabc"
+    with hub.client("prof") as teacher:
+        teacher.post("teach/message", data={"text": said}).raise_for_status()
+    note = page.locator("#mograder-bar .notes li")
+    expect(note).to_contain_text("Question 2 is wrong: <b>leave it out</b>", timeout=20_000)
+    for width in (375, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.screenshot(path=pictures / f"bar-message-{width}.png")
+    bottom = page.evaluate("document.querySelector('#root').getBoundingClientRect().top")
+    box = note.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= bottom + 1
+    note.get_by_role("button", name="Put away").click()
+    expect(note).to_have_count(0)
+    page.reload()
+    in_the_editor(page)
+    expect(note).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

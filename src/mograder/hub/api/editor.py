@@ -20,6 +20,7 @@ from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import bar
 from mograder.hub.pages.assets import static_table
+from mograder.hub.teaching.messages import Messages
 from mograder.sessions.model import Session, SessionKey, State
 
 LOOK = 0.4
@@ -30,6 +31,7 @@ router = APIRouter(prefix="/edit/user/{user}/{assignment}/_hub", include_in_sche
 
 @router.get("/events")
 async def events(
+    request: Request,
     user: str,
     assignment: str,
     who: Identity = requires(Action.USE_SESSION, from_editor=True),
@@ -37,7 +39,7 @@ async def events(
 ) -> Response:
     """How the editor stands, now and whenever that changes, as server-sent events."""
     return StreamingResponse(
-        _watch(work, SessionKey("edit", user, assignment)),
+        _watch(work, request.app.state.messages, SessionKey("edit", user, assignment)),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
@@ -82,6 +84,19 @@ async def again(
     return JSONResponse(schema.Ok().model_dump())
 
 
+@router.post("/messages/{number}/dismiss", response_model=schema.Ok)
+async def dismiss(
+    request: Request,
+    user: str,
+    assignment: str,
+    number: int,
+    who: Identity = requires(Action.USE_SESSION, from_editor=True),
+) -> Response:
+    """Put a message to everybody away."""
+    request.app.state.messages.dismiss(number, user)
+    return JSONResponse(schema.Ok().model_dump())
+
+
 @router.get("/{version}/{name}")
 async def static(
     request: Request,
@@ -98,17 +113,20 @@ async def static(
     return Response(data, headers=kept)
 
 
-async def _watch(work: Coursework, key: SessionKey) -> AsyncIterator[bytes]:
+async def _watch(work: Coursework, messages: Messages, key: SessionKey) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     last: object = None
     said = loop.time()
     session: Session | None = None
     while True:
         session = work.sessions.get(key) or session
-        pulse = _pulse(work, session)
+        said_to_all = messages.shown_to(key.user)
+        pulse = (_pulse(work, session), said_to_all)
         if pulse != last:
             last, said = pulse, loop.time()
-            yield f"data: {json.dumps(await _standing(work, key, session))}\n\n".encode()
+            standing = await _standing(work, key, session)
+            standing["messages"] = [{"id": m.id, "author": m.author, "text": m.text} for m in said_to_all]
+            yield f"data: {json.dumps(standing)}\n\n".encode()
         elif loop.time() - said > KEEP_ALIVE:
             said = loop.time()
             yield b": still here\n\n"

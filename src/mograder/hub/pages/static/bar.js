@@ -38,7 +38,8 @@
   const more = button("More", () => toggle(!ways.classList.contains("open")), { className: "more", "aria-expanded": "false" });
   const row = make("div", { className: "row" }, home, make("b", { className: "title", title: item }, plain(item)), state, check, ways, more);
   const alert = make("div", { className: "alert", role: "alert", hidden: true });
-  const bar = make("header", { className: "bar", "aria-label": "mograder hub" }, row, alert);
+  const notes = make("ul", { className: "notes", role: "status", "aria-label": "Messages" });
+  const bar = make("header", { className: "bar", "aria-label": "mograder hub" }, row, alert, notes);
   const panel = make("aside", { className: "panel", hidden: true, tabIndex: -1, "aria-live": "polite" });
   const style = make("link", { rel: "stylesheet", href: css });
   shadow.append(style, bar, panel);
@@ -182,7 +183,8 @@
   }
   const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
-  function standing({ running, why, connected, saved, idle_seconds_left: left }) {
+  function standing({ running, why, connected, saved, idle_seconds_left: left, messages }) {
+    hear(messages);
     began ||= connected;
     const words = saved ? `Saved ${clock(saved)}` : "Saved";
     const kernelGone = began && running && !connected;
@@ -206,13 +208,26 @@
     tell("saved", words);
   }
 
-  async function keep({ target }) {
+  const keep = ({ target }) => press(target, "keep");
+  async function press(target, what) {
     target.ariaBusy = "true";
     try {
-      await ask("keep");
+      await ask(what);
     } catch (error) {
       target.replaceWith(plain(error.message));
     }
+  }
+
+  // What instructors say to everybody, until it is put away
+  function hear(messages) {
+    const shown = messages.map(({ id }) => id).join();
+    if (shown === (notes.dataset.shown ?? "")) return;
+    notes.dataset.shown = shown;
+    notes.replaceChildren(...messages.map(({ id, author, text }) => {
+      const away = button("Put away", ({ target }) => press(target, `messages/${id}/dismiss`), { "aria-label": `Put away: ${text.slice(0, 40)}` });
+      return make("li", {}, make("span", {}, make("b", {}, plain(author)), " ", plain(text)), away);
+    }));
+    makeRoom();
   }
 
   // The page may put its own body together: the bar goes in when there is one.
