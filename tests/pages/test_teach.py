@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
@@ -22,7 +26,8 @@ pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
 
 CONFIG = '[hub]\ntitle = "<script>alert(1)</script> Course"\ninstructors = ["prof"]\n'
 PAGES = ("teach", "teach/radar", "teach/radar?names=show", "teach/student/alice", f"teach/help/alice/{ITEM}",
-         "teach/preview", "teach/people", "teach/audit", "teach/health", "teach/stop-all")  # fmt: skip
+         "teach/preview", "teach/people", "teach/tokens", "teach/audit", "teach/health", "teach/stop-all")  # fmt: skip
+SECRET = {"MOGRADER_HUB_SECRET": "0123456789abcdef" * 4}
 HOSTILE = "<script>document.title = 'broken'</script>" + "\u202e" + "W" * 150
 
 
@@ -30,7 +35,7 @@ class School:
     """A hub with a class: alice has passed, bob is stuck, and both have their notebook open."""
 
     def __init__(self, stack: ExitStack, course: Path) -> None:
-        self.hub: RunningHub = start(course)
+        self.hub: RunningHub = start(course, env=SECRET)
         stack.callback(end_engine, course)
         stack.callback(self.hub.stop, signal.SIGINT)
         self.alice, self.bob, self.prof = (
@@ -173,6 +178,27 @@ def test_tables_are_searched_on_the_server_and_taken_away(school: School) -> Non
     empty = school.prof.http.get("teach/people", params={"q": quote("nobody-at-all")})
     assert empty.status_code == 200
     assert school.prof.http.get("teach/people", params={"format": "xls"}).status_code == 422
+
+
+def test_a_token_is_listed_and_ended_after_asking(tab: Page, school: School) -> None:
+    words = ["-m", "mograder", "hub", "-C", str(school.hub.course), "generate-token", "alice"]
+    made = subprocess.run(
+        [sys.executable, *words], env={**os.environ, **SECRET}, capture_output=True, check=True
+    )
+    token = made.stdout.decode().strip()
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{school.hub.url}assignments", headers=bearer).status_code == 200
+    tab.goto("teach/tokens")
+    row = tab.get_by_role("row").filter(has_text="alice")
+    expect(row).to_contain_text("in force")
+    assert token not in tab.content()
+    row.get_by_role("link").click()
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("of alice?")
+    tab.get_by_role("button", name="Revoke it").click()
+    expect(tab.get_by_text("It is revoked")).to_be_visible()
+    expect(row).to_contain_text("revoked")
+    assert httpx.get(f"{school.hub.url}assignments", headers=bearer).status_code == 401
+    assert school.bob.http.post("teach/tokens/1/revoke").status_code == 403
 
 
 def test_a_preview_is_what_a_newcomer_sees_and_changes_nothing(tab: Page, school: School) -> None:

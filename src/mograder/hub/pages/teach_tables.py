@@ -1,23 +1,26 @@
-"""The instructors' tables: people, audit log, health. Each can be searched, and taken away as CSV or JSON."""
+"""The instructors' tables: people, tokens, audit log, health. Each can be searched, and taken away as CSV or JSON."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from mograder.errors import Malformed
+from mograder.errors import Malformed, NotFound
 from mograder.hub import checkup
 from mograder.hub.api.access import requires
-from mograder.hub.api.respond import attachment
+from mograder.hub.api.respond import attachment, wants_page
+from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import teach_views as views
-from mograder.hub.pages.common import OnDesk, moment, page
+from mograder.hub.pages.common import OnDesk, moment, page, root
 from mograder.hub.pages.render import render
 from mograder.hub.pages.views import path
+from mograder.hub.store.state import TokenRecord
 from mograder.hub.teaching import audit_search, tabular
 from mograder.hub.teaching.desk import Desk
 from mograder.hub.teaching.people import everybody
@@ -30,6 +33,8 @@ SHOWN = 200
 MOST_ENTRIES = 100_000
 """Of the audit log in one export."""
 
+_GOOD = "in force"
+
 _TONES = {
     "ok": "good",
     "warn": "warn",
@@ -38,6 +43,8 @@ _TONES = {
     "refused": "warn",
     "failed": "bad",
     "no": "bad",
+    _GOOD: "good",
+    "revoked": "bad",
 }
 
 
@@ -78,6 +85,59 @@ async def people(
         link=lambda row: path("teach", "student", row[0]),
     )
     return table.answer(request, who, tabular.search(rows, q), q, format)
+
+
+@router.get("/teach/tokens")
+async def bearer_tokens(
+    request: Request,
+    who: Identity = requires(Action.TEACH),
+    q: str = "",
+    format: str = "",
+    done: str = "",
+) -> Response:
+    """Which bearer tokens there are. None is made here: it would let whoever teaches act as anybody."""
+    ledger: Ledger = request.app.state.ledger
+    now = datetime.now(UTC)
+    rows = [_token_row(token, now) for token in await asyncio.to_thread(ledger.all)]
+    table = _Table(
+        "tokens",
+        "Tokens",
+        "Programs sign in with these. They are made on the server: mograder hub generate-token.",
+        ("Number", "Person", "Role", "State", "Made", "Ends", "Last used"),
+        "Nobody has made a token.",
+        link=lambda row: path("teach", "tokens", row[0], "revoke") if row[3] == _GOOD else None,
+        said="It is revoked: nobody can use it any more." if done == "revoked" else None,
+    )
+    return table.answer(request, who, tabular.search(rows, q), q, format)
+
+
+@router.get("/teach/tokens/{number}/revoke")
+async def ask_to_revoke(request: Request, number: str, who: Identity = requires(Action.TEACH)) -> Response:
+    """Asks first: there is no way back."""
+    ledger: Ledger = request.app.state.ledger
+    known = {token.id: token for token in await asyncio.to_thread(ledger.all)}
+    if number not in known:
+        raise NotFound("There is no token with this number.")
+    view = views.Confirm(
+        page(request, who),
+        f"Revoke token {number} of {known[number].user}?",
+        "Programs that use it are refused from now on. This can not be undone; a new token can be made.",
+        "Revoke it",
+        path("teach", "tokens", number, "revoke"),
+        section="tokens",
+        back="teach/tokens",
+    )
+    return HTMLResponse(render(view))
+
+
+@router.post("/teach/tokens/{number}/revoke")
+async def revoke(request: Request, number: str, who: Identity = requires(Action.TEACH)) -> Response:
+    """End a token."""
+    ledger: Ledger = request.app.state.ledger
+    await asyncio.to_thread(ledger.revoke, number)
+    if not wants_page(request):
+        return JSONResponse({"status": "ok"})
+    return RedirectResponse(f"{root(request)}teach/tokens?done=revoked", status_code=303)
 
 
 @router.get("/teach/audit")
@@ -135,6 +195,13 @@ async def health(
     return table.answer(request, who, tabular.search(rows, q), q, format)
 
 
+def _token_row(token: TokenRecord, now: datetime) -> tuple[str, ...]:
+    times = (token.created, token.expires, token.last_used)
+    state = "revoked" if token.revoked is not None else "ended" if moment(token.expires) <= now else _GOOD
+    said = ("" if when is None else moment(when).isoformat(" ", "minutes") for when in times)
+    return (token.id, token.user, token.role, state, *said)
+
+
 class _Table:
     """A table that answers as a page, as CSV or as JSON."""
 
@@ -145,8 +212,10 @@ class _Table:
         lead: str,
         columns: tuple[str, ...],
         empty: str,
-        link: Callable[[Sequence[str]], str] | None = None,
+        link: Callable[[Sequence[str]], str | None] | None = None,
+        said: str | None = None,
     ) -> None:
+        self._said = said
         self._section = section
         self._title = title
         self._lead = lead
@@ -176,6 +245,7 @@ class _Table:
             q[:200],
             f"teach/{self._section}",
             self._empty,
+            self._said,
         )
         return HTMLResponse(render(view))
 

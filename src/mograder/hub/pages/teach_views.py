@@ -9,7 +9,7 @@ from typing import Literal
 from mograder.hub.pages.views import Check, Dashboard, Page, path
 from mograder.hub.teaching.radar import CheckStanding, Cluster
 
-Section = Literal["course", "radar", "people", "audit", "health", "preview"]
+Section = Literal["course", "radar", "people", "tokens", "audit", "health", "preview"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class Confirm:
     label: str
     url: str
     section: Section = "course"
+    back: str = "teach"
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ class Listing:
     q: str
     url: str
     empty: str
+    said: str | None = None
 
 
 @dataclass(frozen=True)
