@@ -66,7 +66,8 @@ def add_item(course: Path, name: str, text: str = SMALL) -> Path:
 
 
 def run(course: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(command, ["-C", str(course), *arguments])
+    """The command without its proof, which has its own tests in tests/proving: these sources are not to be run."""
+    return CliRunner().invoke(command, ["-C", str(course), "--no-validate", *arguments])
 
 
 def made(course: Path, *arguments: str) -> Result:
@@ -463,8 +464,8 @@ class TestWriting:
     def test_a_proof_that_fails_stops_it_before_anything_is_written(self, course: Path) -> None:
         seen = []
 
-        def prove(notebook: Path) -> None:
-            seen.append(notebook)
+        def prove(plan: Plan) -> None:
+            seen.append(plan.item.notebook)
             raise Malformed("A1: the solution does not pass its own check Q1.")
 
         with pytest.raises(Malformed, match="does not pass"):

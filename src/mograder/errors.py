@@ -7,7 +7,8 @@
     │   ├── NotANotebook   400    the upload is not a marimo notebook
     │   ├── UnsafeNotebook 400    the safety scan found something
     │   ├── NotALecture    400    an assignment was asked to run as a lecture
-    │   └── MarkerError           solution or test markers that do not pair up
+    │   ├── MarkerError           solution or test markers that do not pair up
+    │   └── NotProven             a solution that fails its own checks, or a release that does not
     ├── NotSignedIn        401
     ├── Forbidden          403
     ├── NotFound           404
@@ -82,6 +83,14 @@ class NotALecture(Malformed):
 
 class MarkerError(Malformed):
     """Markers in a source notebook that do not pair up; the message starts with ``file:line``."""
+
+
+class NotProven(Malformed):
+    """A release that is not fit to be given out: ``problems`` are sentences, with ``file:line``."""
+
+    def __init__(self, message: str, *, problems: tuple[str, ...] = (), tip: str | None = None) -> None:
+        super().__init__(message, tip=tip)
+        self.problems = problems
 
 
 class NotSignedIn(MograderError):

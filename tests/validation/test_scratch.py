@@ -25,7 +25,7 @@ def test_it_is_private_holds_the_files_and_is_gone_at_the_end(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", ""])
+@pytest.mark.parametrize("name", ["../x", "a/../b", "/a", "a//b", "a/.hidden", ".hidden", ""])
 def test_a_file_can_not_be_put_elsewhere(tmp_path: Path, name: str) -> None:
     with pytest.raises(NameRefused), scratch(tmp_path, {name: b""}):
         pass
@@ -71,3 +71,9 @@ def test_a_tree_deeper_than_python_recurses_and_closed_to_its_owner_is_deleted(t
         os.chdir(here)
         (place.home / "closed").mkdir(mode=0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_with_a_place_goes_into_a_directory(tmp_path: Path) -> None:
+    with scratch(tmp_path, {"a/b/c": b"1", "a/d": b"2"}) as made:
+        assert (made.work / "a" / "b" / "c").read_bytes() == b"1"
+        assert (made.work / "a" / "d").read_bytes() == b"2"

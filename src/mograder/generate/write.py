@@ -17,8 +17,8 @@ from mograder.generate.items import refuse_case_clash
 from mograder.generate.plan import Plan
 from mograder.notebook import metadata
 
-Proof = Callable[[Path], object]
-"""Runs the source notebook at a path; raises MograderError if its own checks do not pass."""
+Proof = Callable[[Plan], object]
+"""Tries the solution and the release; raises MograderError if one of them is not as it should be."""
 
 
 def write_release(plan: Plan, directory: Path, *, prove: Proof | None = None) -> bool:
@@ -34,7 +34,7 @@ def write_release(plan: Plan, directory: Path, *, prove: Proof | None = None) ->
     target = directory / plan.item.name
     check_target(plan, target)
     if prove is not None:
-        prove(plan.item.notebook)
+        prove(plan)
     directory.mkdir(parents=True, exist_ok=True)
     refuse_case_clash(plan.item.name, directory)
     new = Path(tempfile.mkdtemp(prefix=f".{plan.item.name}.new-", dir=directory))

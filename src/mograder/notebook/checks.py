@@ -91,17 +91,21 @@ def questions(cells: Iterable[Cell], names: Machinery) -> frozenset[str]:
     """Every question that ``cells`` have a check or marks for."""
     cells = tuple(cells)
     labels = [call.label for cell in cells for call in check_calls(cell, names)]
+    return frozenset(question(label) for label in [*labels, *marks(cells, names)] if label is not None)
+
+
+def marks(cells: Iterable[Cell], names: Machinery) -> dict[str, int]:
+    """The questions that a grader is given marks for where it is made, each with its line."""
     nodes = (node for cell in cells for top in cell.body for node in ast.walk(top))
-    marked = [
-        key.value
+    return {
+        key.value: key.lineno
         for node in nodes
         if isinstance(node, ast.Call) and _is_grader_class(node.func, names.classes)
         for argument in [*node.args, *(word.value for word in node.keywords)]
         if isinstance(argument, ast.Dict)
         for key in argument.keys
         if isinstance(key, ast.Constant) and isinstance(key.value, str)
-    ]
-    return frozenset(question(label) for label in [*labels, *marked] if label is not None)
+    }
 
 
 def is_grading_cell(cell: Cell, names: Machinery) -> bool:

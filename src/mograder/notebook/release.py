@@ -35,7 +35,7 @@ def release(source: str, name: str) -> str:
     """
     notebook = parse_text(source, f"{name}.py")
     blocks = find_blocks(notebook)
-    text = _without_blocks(notebook, blocks)
+    text = _without(notebook, blocks, blocks)
     hidden = any(
         block.kind == HIDDEN_TESTS and not is_written_response(block.cell, blocks) for block in blocks
     )
@@ -47,9 +47,18 @@ def release(source: str, name: str) -> str:
     return metadata.write(text, header, notebook.name)
 
 
-def _without_blocks(notebook: Notebook, blocks: tuple[Block, ...]) -> str:
-    edits = {block: _edits(notebook, blocks, block) for block in blocks}
-    edits |= {block: [edit] for block, edit in written_cells(notebook, blocks).items()}
+def without_block(notebook: Notebook, block: Block) -> str:
+    """The text of the source ``notebook`` with this one of its blocks taken out as a release does it.
+
+    Raises:
+        MarkerError: as `release` does.
+    """
+    return _without(notebook, find_blocks(notebook), (block,))
+
+
+def _without(notebook: Notebook, blocks: tuple[Block, ...], taken: tuple[Block, ...]) -> str:
+    edits = {block: _edits(notebook, blocks, block) for block in taken}
+    edits |= {block: [edit] for block, edit in written_cells(notebook, blocks).items() if block in edits}
     text = apply_edits(notebook.text, (edit for each in edits.values() for edit in each))
     if not _parses(text):
         raise _culprit(notebook, edits)

@@ -53,7 +53,7 @@ def _from_page(cells: list[Any], labels: Sequence[str]) -> Iterator[CellError]:
             if output.get("type") != "error" or said.startswith(_CONSEQUENCE):
                 continue
             label = labels[number] if len(labels) == len(cells) else f"cell {number + 1}"
-            yield CellError(label, printable(_traceback(cell) or said or "error", _MESSAGE_LIMIT))
+            yield CellError(label, printable(_traceback(cell) or said or "error", _MESSAGE_LIMIT), number)
             break
 
 

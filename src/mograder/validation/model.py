@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 Status = Literal["success", "partial", "danger", "warn"]
@@ -28,10 +28,14 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class CellError:
-    """A cell that raised: what it is called (its name, or its first line), and the exception in one line."""
+    """A cell that raised: what it is called (its name, or its first line), and the exception in one line.
+
+    ``number`` is its place among the cells of what was run, from 0; None if that is not known.
+    """
 
     cell: str
     message: str
+    number: int | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """As it is in the answer to ``/validate``."""

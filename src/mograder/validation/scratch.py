@@ -68,7 +68,8 @@ class Scratch:
 def scratch(parent: Path | None, files: Mapping[str, bytes | Path]) -> Iterator[Scratch]:
     """A new private directory (in ``parent``, default: the system's) with ``files`` in ``work``; gone at the end.
 
-    A file given by its path is copied: its place must be trusted. Raises ``NameRefused``, ``OSError``.
+    A file given by its path is copied: its place must be trusted. A ``/`` in a name is a directory of that name.
+    Raises ``NameRefused``, ``OSError``.
     """
     root = Path(tempfile.mkdtemp(prefix="mograder-run-", dir=parent))
     temporary = Path(tempfile.mkdtemp(prefix="mograder-tmp-"))
@@ -76,7 +77,8 @@ def scratch(parent: Path | None, files: Mapping[str, bytes | Path]) -> Iterator[
         for name in ("work", "out", "home"):
             (root / name).mkdir(mode=0o700)
         for name, content in files.items():
-            target = root / "work" / file_name(name)
+            target = (root / "work").joinpath(*map(file_name, name.split("/")))
+            target.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, Path):
                 shutil.copyfile(content, target)
             else:
