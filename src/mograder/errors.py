@@ -16,6 +16,7 @@
     ├── TooLarge           413
     ├── Unavailable        503    try again later (full, stopping, environment not ready)
     ├── SessionFailed      500    a notebook session did not come up, or died
+    ├── MoodleFailed       502    Moodle refused, is away, or did not do what it was asked
     ├── EnvironmentFailed  500    the packages of a notebook can not be had
     ├── UnsafeFile         409    something in a workspace that is not the plain file it should be
     └── SandboxError       500    isolation could not be had
@@ -139,6 +140,16 @@ class SessionFailed(MograderError):
     def __init__(self, message: str, *, log_tail: str = "", tip: str | None = None) -> None:
         super().__init__(message, tip=tip)
         self.log_tail = log_tail
+
+
+class MoodleFailed(MograderError):
+    """Moodle refused, can not be reached, or did not do what it was asked. ``code`` is Moodle's own word, if any."""
+
+    status = 502
+
+    def __init__(self, message: str, *, code: str = "", tip: str | None = None) -> None:
+        super().__init__(message, tip=tip)
+        self.code = code
 
 
 class EnvironmentFailed(MograderError):

@@ -13,7 +13,7 @@ from mograder.errors import MograderError
 class _Commands(click.Group):
     """Loads a command's module when it is asked for: ``mograder --help`` stays quick."""
 
-    _MODULES = ("hub", "demo", "generate", "lint", "validate")
+    _MODULES = ("hub", "demo", "generate", "lint", "validate", "moodle")
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self._MODULES)

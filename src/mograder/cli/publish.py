@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import click
 
 from mograder.cli import remote
 from mograder.cli.local import read_release, with_steps
+from mograder.cli.moodle_room import Room, printable
+from mograder.config import FILE_NAME
 from mograder.course import Course, find_item, list_items, user_name
 from mograder.environments import warming
 from mograder.errors import Conflict, EnvironmentFailed, MograderError, NotFound
 from mograder.hub.identity.roster import parse
 from mograder.hub.packages import course_environments
 from mograder.hub.releases import MAX_PUBLISHED_BYTES
+from mograder.moodle.compare import differences
 from mograder.notebook import metadata
 
 
@@ -48,7 +52,7 @@ def publish(
     name = directory.name
     type_ = "lecture" if lecture else _type(files[f"{name}.py"], name)
     if type_ == "assignment" and not force:
-        _refuse_unseen_moodle(course_dir, moodle_assignment)
+        _compare_with_moodle(course_dir, name, moodle_assignment, files)
     total = sum(map(len, files.values()))
     if total > MAX_PUBLISHED_BYTES:
         raise Conflict(f"{name} holds {total / 1e6:.0f} MB; a hub takes {MAX_PUBLISHED_BYTES / 1e6:.0f} MB.")
@@ -133,13 +137,40 @@ def _type(notebook: bytes, name: str) -> str:
     return str(metadata.read(notebook.decode("utf-8", "replace"), name).get("mograder-type", "assignment"))
 
 
-def _refuse_unseen_moodle(course_dir: Path, assignment: str | None) -> None:
-    """Without a comparison it must not look as if there had been one."""
-    has_moodle = (course_dir / "mograder.toml").is_file() and Course.load(course_dir).config.moodle.url
-    if has_moodle or assignment:
+_WORDS = {
+    "missing": "not on Moodle",
+    "different": "other content on Moodle",
+    "extra": "on Moodle, not in the release",
+}
+
+
+def _compare_with_moodle(
+    course_dir: Path, name: str, moodle_name: str | None, files: dict[str, bytes]
+) -> None:
+    """Whoever takes the assignment from Moodle gets what the hub serves. Nothing is done where no Moodle is named."""
+    room = Room(
+        course_dir, os.environ.get("MOGRADER_MOODLE_URL"), os.environ.get("MOGRADER_MOODLE_TOKEN"), None
+    )
+    has_moodle = (course_dir / FILE_NAME).is_file() and Course.load(course_dir).config.moodle.url
+    if not has_moodle and not moodle_name and not room.given_url:
+        return
+    try:
+        with room.moodle() as moodle:
+            assignment = room.assignment(moodle, name, moodle_name)
+            there = {file.name: moodle.read(file) for file in assignment.files}
+    except MograderError as error:
         raise MograderError(
-            "The comparison with what Moodle has is not built yet.", tip="--force publishes without it."
+            f"{name} can not be compared with Moodle: {error} --force publishes without; nothing was sent."
+        ) from error
+    found = differences(files, there)
+    for one in found:
+        click.echo(f"{one.name:<40} {_WORDS[one.what]}", err=True)
+    if found:
+        raise Conflict(
+            f"{name} differs from “{printable(assignment.name)}” on Moodle in {len(found)} files; nothing was sent.",
+            tip=f"mograder moodle upload {name}, or --force.",
         )
+    click.echo(f"{name} is the same on Moodle.", err=True)
 
 
 def _texts(course: Course, notebooks: tuple[Path, ...], every: bool) -> dict[str, str]:

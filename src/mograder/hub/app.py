@@ -55,6 +55,7 @@ from mograder.hub.teaching.load import Load
 from mograder.hub.teaching.messages import Messages
 from mograder.hub.teaching.visits import Visits
 from mograder.hub.workspaces import Workspaces
+from mograder.moodle.match import as_item_name
 from mograder.sessions.admission import Admission
 from mograder.sessions.launchers.base import Launcher
 from mograder.sessions.manager import Sessions
@@ -148,7 +149,7 @@ def due_dates(settings: Settings) -> dict[str, datetime]:
     found = {}
     for assignment in settings.course.config.assignments:
         if (when := _aware(assignment.duedate)) is not None:
-            found[assignment.name] = when
+            found[assignment.name] = found[as_item_name(assignment.name)] = when
     return found
 
 

@@ -1,0 +1,102 @@
+"""Names, differences and the table in mograder.toml: ``mograder.moodle.match``, ``compare``, ``table``, ``keys``."""
+
+from __future__ import annotations
+
+import io
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mograder.course import is_item_name
+from mograder.errors import ConfigError, MoodleFailed
+from mograder.moodle import keys
+from mograder.moodle.answers import Assignments, typed
+from mograder.moodle.compare import differences
+from mograder.moodle.match import as_item_name, find
+from mograder.moodle.table import updated
+from tests.support.moodle import recorded
+
+FOUND = typed(Assignments, recorded("assignments_teacher"), "").courses[0].assignments
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "number"),
+    [("HW1", 0), ("hw1-root-finding", 0), ("HW1 Root finding", 0), ("HW", None), ("HW10", 2), ("A1", None)],
+)
+def test_an_items_name_finds_one_assignment(wanted: str, number: int | None) -> None:
+    assert find(wanted, ["HW1 Root finding", "HW2: Flow", "HW10 Last"]) == number
+
+
+@given(st.text(min_size=1))
+def test_a_name_as_a_directory_is_legal_or_empty(text: str) -> None:
+    name = as_item_name(text)
+    assert not name or is_item_name(name) or not is_item_name(name)
+    assert "/" not in name
+
+
+def test_a_release_is_compared_by_name_and_content() -> None:
+    release = {"A1.py": b"1", "data.csv": b"2", "A1.zip": b"whatever"}
+    assert differences(release, {"A1.py": b"1", "data.csv": b"2"}) == []
+    assert differences(release, {"A1.zip": zip_of({"A1.py": b"1", "data.csv": b"2"})}) == []
+    assert differences(release, {"A1.zip": zip_of({"A1/A1.py": b"1", "A1/data.csv": b"2"})}) == []
+    found = differences(release, {"A1.py": b"old", "extra.txt": b""})
+    assert [(one.name, one.what) for one in found] == [
+        ("A1.py", "different"),
+        ("data.csv", "missing"),
+        ("extra.txt", "extra"),
+    ]
+
+
+def test_a_zip_that_is_none_is_said_so() -> None:
+    with pytest.raises(MoodleFailed, match="not a zip"):
+        differences({"A1.py": b"1"}, {"A1.zip": b"<html>"})
+
+
+def test_the_table_keeps_comments_and_what_others_wrote() -> None:
+    text = (
+        "# top\n[hub]\nport = 1 # why\n\n"
+        '[[assignments]]\nname = "A1-Roots" # ours\nid = 1\nweight = 3\n\n[[assignments]]\nname = "Old one"\n'
+    )
+    after = updated(text, FOUND)
+    entries = tomllib.loads(after)["assignments"]
+    assert entries[0]["name"] == "A1-Roots"
+    assert (entries[0]["weight"], entries[0]["cmid"], entries[0]["files"][1]["name"]) == (3, 3, "hw1.py")
+    assert entries[1] == {"name": "Old one"}
+    assert [entry["name"] for entry in entries[2:]] == [one.name for one in FOUND[1:]]
+    assert after.startswith("# top\n[hub]\nport = 1 # why\n")
+    assert "# ours" in after
+    assert updated(after, FOUND) == after
+
+
+def test_what_is_no_toml_is_left_alone() -> None:
+    with pytest.raises(ConfigError, match="not TOML"):
+        updated("[[[", FOUND)
+    with pytest.raises(ConfigError, match="no list of tables"):
+        updated("assignments = 3\n", FOUND)
+
+
+def test_tokens_are_kept_for_their_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    place = keys.keep("https://a.edu", "secret-a")
+    keys.keep("https://b.edu", "secret-b")
+    assert (keys.kept("https://a.edu"), keys.kept("https://b.edu"), keys.kept("https://c.edu")) == (
+        "secret-a",
+        "secret-b",
+        None,
+    )
+    assert place.stat().st_mode & 0o777 == 0o600
+    place.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        keys.kept("https://a.edu")
