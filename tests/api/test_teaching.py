@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from mograder.hub.identity import tokens
 from mograder.hub.identity.model import Role
-from tests.support.hub import NOTEBOOK, RunningHub, make_course, running
+from tests.support.hub import NOTEBOOK, RunningHub, end_engine, make_course, running, start
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -41,16 +44,21 @@ def send(hub: RunningHub, name: str, files: dict[str, bytes], type_: str | None 
         return prof.post(f"publish/{name}", params={} if type_ is None else {"type": type_}, files=parts)
 
 
-def command(hub: RunningHub, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+def start_command(hub: RunningHub, *words: str) -> subprocess.Popen[str]:
     env = {
         **os.environ,
         "MOGRADER_HUB_URL": hub.url,
         "MOGRADER_HUB_INSTRUCTOR_TOKEN": tokens.make(SECRET, "prof", Role.INSTRUCTOR),
     }
     whole = [sys.executable, "-m", "mograder", "hub", "-C", str(hub.course), *words]
-    return subprocess.run(
-        whole, env=env, input=text, capture_output=True, text=True, timeout=200, check=False
-    )
+    pipe = subprocess.PIPE
+    return subprocess.Popen(whole, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def command(hub: RunningHub, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    with start_command(hub, *words) as process:
+        out, said = process.communicate(text, timeout=200)
+    return subprocess.CompletedProcess(words, process.returncode, out, said)
 
 
 def notebook(title: str) -> bytes:
@@ -80,6 +88,13 @@ def test_the_type_is_the_one_asked_for(hub: RunningHub) -> None:
         ({"A3-Bad.py": b"\xff\xfe"}, 400, ""),
         ({"A3-Bad.py": notebook("x"), ".hidden": b""}, 422, ".hidden"),
         ({"A3-Bad.py": notebook("x"), "files.json": b"{}"}, 422, "files.json"),
+        ({"A3-Bad.py": notebook("x"), "Data.csv": b"", "data.csv": b""}, 422, "differ by case alone"),
+        (
+            {"A3-Bad.py": b"# /// script\n# x\n# ///\n" + notebook("x").split(b"# ///\n")[-1]},
+            422,
+            "A3-Bad.py:2",
+        ),
+        ({"A3-Bad.py": b"# /// script\n# ///\n" + notebook("x")}, 422, "a second script header"),
         (
             {"A3-Bad.py": notebook("x").replace(b'"marimo"]', b'"marimo", "no-such-package-of-ours-1"]')},
             500,
@@ -132,6 +147,10 @@ def test_publishing_with_the_command(hub: RunningHub) -> None:
     place.mkdir(parents=True)
     (place / "A4-Command.py").write_bytes(notebook("By command"))
     (place / "link.txt").symlink_to("/etc/passwd")
+    linked = command(hub, "publish", "A4", "--dry-run")
+    assert linked.returncode == 1
+    assert "link.txt is a symbolic link, so it can not be published. Tip: put a copy" in linked.stderr
+    (place / "link.txt").unlink()
     dry = command(hub, "publish", "A4", "--dry-run")
     assert (dry.returncode, "Nothing was sent" in dry.stdout) == (0, True), dry.stderr
     with client(hub) as prof:
@@ -164,6 +183,52 @@ def test_a_hub_that_is_away_or_no_hub_is_one_sentence(hub: RunningHub, tmp_path:
     stranger = command(hub, "publish", "A4", "--token", "nonsense")
     assert stranger.returncode == 1
     assert "The hub refused" in stranger.stderr
+
+
+def test_a_hub_that_goes_away_in_mid_publish_leaves_the_old_release_and_is_one_sentence(
+    course_root: Path,
+) -> None:
+    course = make_course(course_root / "mid-publish", '[hub]\nsandbox = "off"\n')
+    secret = {"MOGRADER_HUB_SECRET": SECRET}
+    place = course / "release" / "A1-Answer"
+    place.mkdir(parents=True)
+    (place / "A1-Answer.py").write_bytes(notebook("Second"))
+    (place / "data.csv").write_bytes(
+        b"x" * 5_000_000
+    )  # more than the kernel takes for a hub that does not read
+    hub = start(course, dev=False, env=secret)
+    try:
+        hub.process.send_signal(signal.SIGSTOP)
+        publishing = start_command(hub, "publish", "A1")
+        assert publishing.stderr is not None
+        assert any("sending" in line for line in publishing.stderr)
+        wait_for_connection(publishing.pid, hub.url)
+        hub.stop(signal.SIGKILL)
+        said = publishing.stderr.read()
+        publishing.communicate(timeout=60)
+        assert publishing.returncode == 1
+        assert said.count("\n") == 1
+        assert "went away before it answered" in said
+        hub = start(course, dev=False, env=secret)
+        with client(hub) as prof:
+            assert b"The answer" in prof.get("release/A1-Answer/A1-Answer.py").content
+            assert command(hub, "publish", "A1").returncode == 0
+            assert b"Second" in prof.get("release/A1-Answer/A1-Answer.py").content
+    finally:
+        hub.stop(signal.SIGINT)
+        end_engine(course)
+
+
+def wait_for_connection(process: int, url: str) -> None:
+    """Until ``process`` has a TCP connection to the hub."""
+    port = f":{urlsplit(url).port:04X} 01 "  # 01: established
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        rows = [row.split() for row in Path(f"/proc/{process}/net/tcp").read_text().splitlines()[1:]]
+        if any(f"{row[2][8:]} {row[3]} " == port for row in rows):
+            return
+        time.sleep(0.02)
+    raise AssertionError("no connection came")
 
 
 def test_signing_out_ends_the_login_wherever_its_cookie_is(hub: RunningHub) -> None:

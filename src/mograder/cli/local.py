@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +13,9 @@ import click
 
 from mograder.course import Course
 from mograder.environments import Step
-from mograder.errors import NotFound
+from mograder.errors import NotFound, TooLarge, UnsafeFile
 from mograder.hub.packages import Packages, course_environments
-from mograder.hub.releases import ItemType, Release, Releases
+from mograder.hub.releases import MAX_PUBLISHED_BYTES, ItemType, Release, Releases
 from mograder.notebook import metadata
 
 T = TypeVar("T")
@@ -38,16 +40,46 @@ def publish_locally(course: Course, name: str, *, confined: bool = True) -> Rele
 
 
 def read_release(directory: Path) -> dict[str, bytes]:
-    """The top-level files of a release, by name; dotfiles are left out. Raises NotFound."""
+    """The top-level files of a release, by name; dotfiles and directories are left out.
+
+    Raises:
+        NotFound: there is no notebook of this name. UnsafeFile: a symbolic link, or something that is no file.
+        TooLarge: more than a hub takes; nothing was read then.
+    """
     if not (directory / f"{directory.name}.py").is_file():
         raise NotFound(
             f"There is no {directory}/{directory.name}.py.", tip=f"mograder generate {directory.name}"
         )
-    return {
-        entry.name: entry.read_bytes()
-        for entry in sorted(directory.iterdir())
-        if entry.is_file() and not entry.is_symlink() and not entry.name.startswith(".")
-    }
+    entries = [entry for entry in sorted(directory.iterdir()) if not entry.name.startswith(".")]
+    sizes = {entry: size for entry in entries if (size := _size(entry)) is not None}
+    if sum(sizes.values()) > MAX_PUBLISHED_BYTES:
+        largest = max(sizes, key=lambda entry: sizes[entry])
+        raise TooLarge(
+            f"{directory.name} holds {sum(sizes.values()) / 1e6:.0f} MB, and a hub takes "
+            f"{MAX_PUBLISHED_BYTES / 1e6:.0f} MB; the largest is {largest.name} with {sizes[largest] / 1e6:.0f} MB.",
+            tip="let the notebook download it.",
+        )
+    return {entry.name: _read(entry) for entry in sizes}
+
+
+def _size(entry: Path) -> int | None:
+    """Bytes of a file; None for a directory."""
+    status = entry.lstat()
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "neither a file nor a directory"
+        raise UnsafeFile(
+            f"{entry} is {what}, so it can not be published.", tip="put a copy of the file in its place."
+        )
+    return status.st_size
+
+
+def _read(entry: Path) -> bytes:
+    """The bytes of a file that was no link a moment ago."""
+    descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read(MAX_PUBLISHED_BYTES)
 
 
 def with_steps(name: str, work: Callable[[Callable[[Step], None]], T]) -> T:

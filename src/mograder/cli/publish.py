@@ -134,7 +134,9 @@ def _directory(course_dir: Path, item: str) -> Path:
 
 
 def _type(notebook: bytes, name: str) -> str:
-    return str(metadata.read(notebook.decode("utf-8", "replace"), name).get("mograder-type", "assignment"))
+    return str(
+        metadata.read(notebook.decode("utf-8", "replace"), f"{name}.py").get("mograder-type", "assignment")
+    )
 
 
 _WORDS = {

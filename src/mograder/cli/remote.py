@@ -45,13 +45,23 @@ class Remote:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         try:
             answer = httpx.post(self._url + path, headers=headers, timeout=PATIENCE, **content)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
+            raise MograderError(
+                f"The hub at {self._url} was reached and went away before it answered ({_reason(error)}): what it "
+                "was asked is done whole or not at all.",
+                tip="when it is back, do it again: twice does no harm.",
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            reason = str(error) or type(error).__name__
+            reason = _reason(error)
             raise MograderError(
                 f"The hub at {self._url} can not be reached: {reason}.",
                 tip="see whether it is up, and try again.",
             ) from error
         return _judged(answer, self._url)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _judged(answer: httpx.Response, url: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import click
 
 from mograder.course import file_name
 from mograder.environments import Environments, Requirements, Step, remembered
-from mograder.errors import MograderError, NameRefused, NotFound
+from mograder.errors import MograderError, NameRefused, NotFound, TooLarge
 from mograder.notebook.read import parse_notebook
 from mograder.validation.fixing import fix
 from mograder.validation.model import ValidationResult
@@ -99,6 +99,10 @@ def _outcome(
 def _validated(path: Path, options: _Options, environments: Environments) -> ValidationResult:
     if options.fix and options.release is not None and (archive := fix(path, options.release)):
         click.echo(f"{path}: the release's cells were written; before, it was {archive.name}", err=True)
+    if (size := path.stat().st_size) > NOTEBOOK_LIMIT:
+        raise TooLarge(
+            f"{path.name} has {size / 1e6:.0f} MB, and a notebook may have {NOTEBOOK_LIMIT / 1e6:.0f} MB."
+        )
     notebook = path.read_bytes()
     text = parse_notebook(notebook, limit=NOTEBOOK_LIMIT, name=path.name).text  # before packages are fetched
     requirements = Requirements.from_notebook(text, name=path.name)

@@ -17,6 +17,9 @@ from mograder.generate.items import Item
 MAX_FILE_BYTES = 500_000_000
 _CACHES = frozenset({"__pycache__", "__marimo__"})  # .ipynb_checkpoints goes with the dotfiles
 _CHUNK = 1 << 20
+_DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
+)
 # A file that holds these would show students what the notebook's release hides.
 _LEAKS = (b"### BEGIN SOLUTION", b"### BEGIN HIDDEN TESTS")
 
@@ -60,6 +63,17 @@ def shadowing(item: Item, files: list[SourceFile]) -> Iterator[str]:
             yield (
                 f"{item.name}/{place} hides {others[module]} module `{module}` from the notebook "
                 "and from every package that it imports; give it another name."
+            )
+
+
+def odd_names(item: Item, files: list[SourceFile]) -> Iterator[str]:
+    """Warnings for names that Windows keeps for devices, and can not have as files."""
+    for place in (f"{item.name}.py", *(file.place for file in files)):
+        word = next((part for part in place.split("/") if part.partition(".")[0].upper() in _DEVICES), None)
+        if word is not None:
+            yield (
+                f"{item.name}/{place}: Windows keeps the name {word.partition('.')[0]} for a device, so people "
+                "there can not download or save it; give it another name."
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mograder.errors import TooLarge
-from mograder.generate.auxiliary import SourceFile, auxiliary_files, shadowing
+from mograder.generate.auxiliary import SourceFile, auxiliary_files, odd_names, shadowing
 from mograder.generate.items import Item
 from mograder.generate.kinds import ItemType, Neighbours, stated_type
 from mograder.notebook.advice import advice
@@ -41,7 +41,12 @@ def plan_release(item: Item, neighbours: Neighbours, *, as_lecture: bool = False
     """
     source, text, kind = plan_notebook(item, neighbours, as_lecture=as_lecture)
     files = auxiliary_files(item)
-    notes = [*shadowing(item, files), *_telling_names(item, files), *_unpublished(item, files)]
+    notes = [
+        *shadowing(item, files),
+        *odd_names(item, files),
+        *_telling_names(item, files),
+        *_unpublished(item, files),
+    ]
     notes += _dead_links(source, neighbours) if kind == "lecture" else advice(source)
     return Plan(item, kind, text, tuple(files), tuple(notes))
 

@@ -41,7 +41,9 @@ class Publishing:
             raise Malformed(f"{name} has no notebook: {name}.py is not among its files.")
         # The release is measured by itself: what an instructor publishes may hold anything but be no notebook.
         await uploads.inspect(notebook, f"{name}.py", notebook)
-        kind = _type(type_ or str(metadata.read(notebook.decode(), name).get("mograder-type", "assignment")))
+        kind = _type(
+            type_ or str(metadata.read(notebook.decode(), f"{name}.py").get("mograder-type", "assignment"))
+        )
         async with self._turn:
             lock, _ = await asyncio.to_thread(self._packages.prepare, notebook, name, lambda step: None)
             return await asyncio.to_thread(self._releases.install, name, files, kind, lock.text)

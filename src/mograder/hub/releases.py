@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import threading
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -97,14 +98,20 @@ class Releases:
         """Publish ``files`` as ``name``, in place of what was there, all or nothing.
 
         Raises:
-            NameRefused: a file name that can not be served. Malformed: there is no ``<name>.py``.
+            NameRefused: a file name that can not be served, or two that differ by case alone. Malformed: there
+                is no ``<name>.py``.
             Conflict: another item has this name but for upper and lower case.
         """
         item_name(name)
         if f"{name}.py" not in files:
             raise Malformed(f"{name} has no notebook: {name}.py is not among its files.")
+        seen: dict[str, str] = {}
         for file in files:
-            file_name(file)
+            folded = unicodedata.normalize("NFC", file_name(file)).casefold()
+            if (twin := seen.setdefault(folded, file)) != file:
+                raise NameRefused(
+                    f"{shown(file)} and {shown(twin)} differ by case alone: on many computers they are one file."
+                )
         if INDEX in files:
             raise NameRefused(f"{INDEX} is written by the hub and can not be published.")
         with self._installing:
