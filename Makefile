@@ -7,12 +7,15 @@ UV := .make/uv/bin/uv
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS = never
 
+# What the tests log in with and measure against. npm comes with nodejs where that is not Debian's own.
+PEERS := apache2-bin libapache2-mod-auth-openidc nginx-light openssl gcc libc6-dev nodejs $(if $(shell command -v npm),,npm)
+
 .PHONY: demo test lint bench docs lock clean
 
 demo: .make/hub ## bring the hub up with a demo course
 	@$(BIN)/mograder demo $(DIR)
 
-test: .make/dev lint ## run all tests
+test: .make/dev .make/peers lint ## run all tests
 	@echo "==> running all tests"
 	@$(BIN)/pytest
 
@@ -20,7 +23,7 @@ lint: .make/dev
 	@echo "==> checking format, style, types and the direction of imports"
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 
-bench: .make/dev ## measure, product beside alternatives; writes bench/results/
+bench: .make/dev .make/peers ## measure, product beside alternatives; writes bench/results/
 	@$(BIN)/python -m bench
 
 docs: ## where to read
@@ -55,4 +58,11 @@ $(BIN)/python: | $(UV)
 	@echo "==> installing mograder and its development tools"
 	@$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@$(UV) pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+.make/peers: tests/peers/package-lock.json bench/gateway/package-lock.json | .make/dev
+	@.ci/packages $(PEERS)
+	@echo "==> installing the login programs and proxies that tests and benchmarks need"
+	@cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@cd bench/gateway && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

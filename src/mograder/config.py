@@ -66,6 +66,11 @@ class HubSection(_Section):
         pattern=r"^(https?://[A-Za-z0-9.\-\[\]:]+/?)?$",
         description="Where browsers find the hub, e.g. https://hub.example.edu; other host names are refused.",
     )
+    logout_url: str = Field(
+        "",
+        pattern=r"^((https?:/)?/[!-~]*)?$",
+        description="Where signing out goes on: the login proxy's own address for it.",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         (), description='More host names that the hub answers to; "*.example.edu" stands for all below.'
     )

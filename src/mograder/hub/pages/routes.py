@@ -149,7 +149,10 @@ async def sign_out(request: Request, who: Identity = requires(Action.USE_HUB)) -
     headers = {"Set-Cookie": gone.decode(), "Clear-Site-Data": '"cache"'}
     if not wants_page(request):
         return JSONResponse({"status": "ok"}, headers=headers)
-    return HTMLResponse(render(views.SignOut(page(request, None), done=True)), headers=headers)
+    onward: str = request.app.state.settings.hub.logout_url
+    if onward:
+        headers["Refresh"] = f"0; url={onward}"  # no redirect: a form may lead to the hub alone (form-action)
+    return HTMLResponse(render(views.SignOut(page(request, None), done=True, onward=onward)), headers=headers)
 
 
 def _start(

@@ -315,10 +315,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class SignOut:
-    """Asks whether to end this login, or says that it has ended (``done``)."""
+    """Asks whether to end this login, or says that it has ended (``done``).
+
+    ``onward`` is where the login proxy's own login is ended, "" if that is not known.
+    """
 
     page: Page
     done: bool = False
+    onward: str = ""
 
 
 View = Dashboard | Start | History | CheckReport | Problem | SignOut
