@@ -37,6 +37,16 @@ def python_with_marimo(marimo: str, *, base: str = sys.executable, root: Path | 
     return python
 
 
+def packages(name: str, python: Path) -> Path:
+    """A directory with one more package for ``python``, to be named in PYTHONPATH."""
+    place = python.parents[2] / f"{name}-{python.parents[1].name.rpartition('-')[2]}"
+    if not (place / "complete").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        _uv("pip", "install", "--quiet", "-p", str(python), "--target", str(place), name)
+        (place / "complete").touch()
+    return place
+
+
 def find_python(version: str) -> str | None:
     """An installed Python of this version ("3.13"), wherever such things are kept; None if there is none."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == version:

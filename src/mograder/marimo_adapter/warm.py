@@ -29,6 +29,7 @@ from mograder.marimo_adapter import (
     hooks,
     kernels,
     preload,
+    rehearsal,
     session,
     stillness,
 )
@@ -83,6 +84,10 @@ def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, A
     if shared := preload.shared_memory():
         raise _Refused("shared memory", f"packages leave memory that sessions would share: {shared[0]}")
     caches.forget()
+    for words in rehearsal.rehearse(given.notebook):
+        print(f"mograder: left to each session: {words}", file=sys.stderr)
+    if preload.threads() > 1:
+        raise _Refused("threads", "a library starts a thread when it is first used")
     word = {"ready": os.getpid(), "marimo": version("marimo"), "modules": len(sys.modules)}
     return word | {"skipped": given.skip, "absent": absent, "problem": learned.problem}
 
