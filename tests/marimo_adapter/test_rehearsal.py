@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mograder.marimo_adapter import options
 from tests.marimo_adapter.conftest import NOTEBOOKS
 from tests.support.marimo_environments import NEWEST, VERSIONS, packages, python_with_marimo
 
@@ -73,5 +74,5 @@ print(rehearsal.rehearse(None), plt.get_fignums(), dict(plt.rcParams) == before,
 print(font_manager._get_font.cache_info().currsize > 0)
 """
     python = python_with_marimo(NEWEST)
-    words = {"PYTHONPATH": str(packages("matplotlib", python)), "MPLBACKEND": "agg"}
+    words = {"PYTHONPATH": str(packages("matplotlib", python)), **options.PROCESS_SETTINGS}
     assert said(python, code, **words) == ["[] [] True 1", "True"]

@@ -56,6 +56,16 @@ def threads() -> int:
     return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - a Path per entry is what this avoids
 
 
+def alone() -> bool:
+    """Whether this process has one thread, at the latest when those that end by themselves have had time for it."""
+    deadline = time.monotonic() + _GRACE
+    while threads() > 1:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def shared_memory() -> list[str]:
     """Writable memory that forked sessions would share, by what /proc/self/maps calls it."""
     with Path("/proc/self/maps").open(encoding="utf-8", errors="replace") as lines:
@@ -75,12 +85,8 @@ class _Watch:
     def verdict(self, root: str) -> str | None:
         """Who is to blame for a thread that outlives the import of ``root``; None if none does."""
         self.look(root)
-        deadline = time.monotonic() + _GRACE
-        while self.culprit is not None and time.monotonic() < deadline:
-            if threads() == 1:
-                self.culprit = None
-            else:
-                time.sleep(0.01)
+        if self.culprit is not None and alone():
+            self.culprit = None
         return self.culprit
 
 

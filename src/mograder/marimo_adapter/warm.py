@@ -86,7 +86,7 @@ def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, A
     caches.forget()
     for words in rehearsal.rehearse(given.notebook):
         print(f"mograder: left to each session: {words}", file=sys.stderr)
-    if preload.threads() > 1:
+    if not preload.alone():
         raise _Refused("threads", "a library starts a thread when it is first used")
     word = {"ready": os.getpid(), "marimo": version("marimo"), "modules": len(sys.modules)}
     return word | {"skipped": given.skip, "absent": absent, "problem": learned.problem}
