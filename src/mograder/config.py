@@ -74,6 +74,10 @@ class HubSection(_Section):
     allowed_hosts: tuple[str, ...] = Field(
         (), description='More host names that the hub answers to; "*.example.edu" stands for all below.'
     )
+    content_host: str = Field(
+        "",
+        description="Where notebooks and reports are served, apart from the hub: a host name, *.name or :port.",
+    )
     uv_cache_dir: str = Field("", description="uv's package cache; empty means uv's own default.")
     instructors: tuple[str, ...] = Field((), description="People with the instructor role.")
     validate_timeout: int = Field(

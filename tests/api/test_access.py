@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from mograder.course import Course
-from mograder.hub.api import editor, teaching
+from mograder.hub.api import editor, handoff, teaching
 from mograder.hub.api import routes as api
 from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
@@ -25,6 +25,7 @@ ROUTERS = (
     api.router,
     teaching.router,
     editor.router,
+    handoff.router,
     pages.router,
     teach.router,
     teach_work.router,

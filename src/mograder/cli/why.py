@@ -9,6 +9,7 @@ import click
 
 from mograder.course import Course, user_name
 from mograder.errors import MograderError
+from mograder.hub.content import ContentHost
 from mograder.hub.identity.model import Identity, Role
 from mograder.hub.identity.policy import Action, allowed
 from mograder.hub.identity.roster import FILE_NAME, Roster
@@ -39,7 +40,9 @@ def why(course_dir: Path, user: str, action: str, resource: str) -> None:
     if not teaching and wanted is not Action.PUBLIC and not Roster(course.root / FILE_NAME).admits(user):
         click.echo(f"refused: {user} is not on the list of this course ({FILE_NAME})")
         sys.exit(1)
-    decision = allowed(person, wanted, _owner(resource))
+    hub = course.config.hub
+    apart = bool(hub.content_host) and ContentHost(hub.public_url, hub.content_host, "").is_another_name
+    decision = allowed(person, wanted, _owner(resource), apart=apart)
     click.echo(f"{'allowed' if decision.allowed else 'refused'}: {decision.reason}")
     if not decision.allowed:
         sys.exit(1)

@@ -16,10 +16,13 @@ from sqlalchemy import Engine
 
 from mograder import __version__
 from mograder.hub import problems
-from mograder.hub.api import editor, teaching
+from mograder.hub.api import editor, handoff, teaching
 from mograder.hub.api import routes as api
 from mograder.hub.audit import FILE_NAME as AUDIT_FILE
 from mograder.hub.audit import AuditLog
+from mograder.hub.content import ContentHost, content_host
+from mograder.hub.content_door import ContentDoor
+from mograder.hub.content_site import ContentSite
 from mograder.hub.coursework import Coursework
 from mograder.hub.door import HubDoor
 from mograder.hub.gateway.assets import Assets
@@ -27,6 +30,7 @@ from mograder.hub.guards import Audited, BodyKinds, RateLimit
 from mograder.hub.history import History
 from mograder.hub.hosts import Hosts
 from mograder.hub.identity.gate import Gate, GateSettings
+from mograder.hub.identity.handoff import HandOffs
 from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.roster import FILE_NAME as ROSTER_FILE
@@ -77,6 +81,7 @@ class Hub:
     sessions: Sessions
     settings: Settings
     engine: Engine
+    content: ContentHost | None
 
 
 def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
@@ -87,6 +92,8 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     ledger = Ledger(TokenTable(engine))
     roster = Roster(settings.course.root / ROSTER_FILE)
     gate = Gate(_gate_settings(settings), logins, roster, ledger)
+    content = content_host(settings)
+    content_door = None if content is None else ContentDoor(content, HandOffs(settings.secret), gate)
     isolation = Isolation(launcher) if launcher is not None else choose(settings)
     sessions = Sessions(
         isolation.launcher,
@@ -107,6 +114,8 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.state.settings = settings
     app.state.gate = gate
     app.state.ledger = ledger
+    app.state.content_door = content_door
+    app.state.apart = content is not None and content.is_another_name
     assets = Assets(state_dir / "assets")
     app.state.coursework = _coursework(settings, engine, sessions, isolation, assets)
     app.state.messages = Messages(MessageTable(engine))
@@ -122,17 +131,25 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(api.router)
     app.include_router(teaching.router)
     app.include_router(editor.router)
+    app.include_router(handoff.router)
     app.include_router(pages.router)
     app.include_router(teach.router)
     app.include_router(teach_work.router)
     app.include_router(teach_tables.router)
     problems.install(app)
-    hosts = Hosts(settings)
-    _wrap(app, settings, gate, assets, audit, limits, hosts)
+    hosts = Hosts(settings, () if content is None else content.names)
+    _wrap(app, settings, gate, assets, audit, limits, hosts, content_door)
+    root = "" if content is None else f"{content.hub_origin}/"
     door = HubDoor(
-        gate, sessions, limits, audit, page_end=partial(bar.page_end, settings), on_saved=snapshots.note
+        gate,
+        sessions,
+        limits,
+        audit,
+        content=content_door,
+        page_end=partial(bar.page_end, settings, root=root),
+        on_saved=snapshots.note,
     )
-    return Hub(app, door, gate, hosts, sessions, settings, engine)
+    return Hub(app, door, gate, hosts, sessions, settings, engine, content)
 
 
 def notice(settings: Settings, isolation: Isolation) -> str | None:
@@ -206,6 +223,7 @@ def _wrap(
     audit: AuditLog,
     limits: Limits,
     hosts: Hosts,
+    content: ContentDoor | None,
 ) -> None:
     """The outermost is added last: headers, then identity, then the checks, then the routes."""
     upload = (settings.hub.max_upload_mb << 20) + (1 << 20)
@@ -217,7 +235,8 @@ def _wrap(
     app.add_middleware(RateLimit, limits=limits)
     app.add_middleware(Audited, audit=audit)
     app.add_middleware(Identification, gate=gate)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(ContentSite, door=content, gate=gate)
+    app.add_middleware(SecurityHeaders, form_targets=() if content is None else content.host.sources)
     app.add_middleware(Aside, prefix="/_marimo/", aside=assets)
     app.add_middleware(KnownHosts, gate=gate, hosts=hosts)
 

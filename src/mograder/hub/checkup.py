@@ -16,7 +16,7 @@ from packaging.version import Version
 from mograder.environments import Environments, Lock
 from mograder.environments.uv import find_uv
 from mograder.errors import EnvironmentFailed, MograderError
-from mograder.hub.entrances import host_names, login_proxy
+from mograder.hub.entrances import host_names, login_proxy, untrusted_content
 from mograder.hub.identity import tokens
 from mograder.hub.releases import Releases
 from mograder.hub.settings import Settings, make_directories
@@ -51,7 +51,7 @@ def examine(settings: Settings, secret: str) -> Checkup:
         make_directories(settings)
     verdict, isolation = _isolation(settings)
     probes += isolation
-    probes += [*login_proxy(settings), *host_names(settings)]
+    probes += [*login_proxy(settings), *host_names(settings), *untrusted_content(settings)]
     probes += [_port(settings), *_directories(settings), _disk(settings.course.root), *_published(settings)]
     return Checkup(tuple(probes), verdict)
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from mograder.hub.audit import AuditLog, Entry
+from mograder.hub.content import Place
+from mograder.hub.content_door import ContentDoor, is_visit
 from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
-from mograder.hub.identity.gate import Gate
+from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
 from mograder.hub.limits import Limits, Overrun, address_of
@@ -27,9 +29,11 @@ class HubDoor:
         limits: Limits,
         audit: AuditLog,
         *,
+        content: ContentDoor | None = None,
         page_end: Callable[[SessionKey], bytes] = lambda key: b"",
         on_saved: Callable[[SessionKey], None] = lambda key: None,
     ) -> None:
+        self._content = content
         self._page_end = page_end
         self._on_saved = on_saved
         self._gate = gate
@@ -40,23 +44,51 @@ class HubDoor:
 
     def admit(self, route: Route, head: RequestHead) -> Target | Refusal:
         """The session that a request goes to, or the hub's own answer."""
-        answer = self._gate.identify(head.headers, head.client, begin=False)
-        identity, decision = answer.identity, allowed(answer.identity, Action.USE_SESSION, route.user)
+        answer = self._identify(route, head)
+        if isinstance(answer, Refusal):
+            return answer
+        apart = self._content is not None and self._content.host.is_another_name
+        identity = answer.identity
+        decision = allowed(identity, Action.USE_SESSION, route.user, apart=apart)
         if identity is None:
             return self._stranger(answer.reason, route, head)
         if not decision.allowed:
             self._note(identity, decision.reason, 403, route, head)
-            return _refusal(403, f"This notebook belongs to {route.user}: {decision.reason}.", route, head)
+            return _refusal(403, f"This notebook belongs to {route.user}: {decision.reason}.", head)
         if overrun := self._limits.session_request(
             identity, self._open(route) if head.is_websocket else None
         ):
             return self._too_much(identity, overrun, route, head)
         session = self._sessions.get(SessionKey(route.kind, route.user, route.item))
         if session is None or session.state is not State.READY:
-            return _refusal(503, f"The notebook {route.item} is not running.", route, head)
+            return self._not_running(identity, route, head)
         if head.is_websocket:
             self._note(identity, decision.reason, 101, route, head)
         return self._target(session)
+
+    def _identify(self, route: Route, head: RequestHead) -> Answer | Refusal:
+        if self._content is None:
+            return self._gate.identify(head.headers, head.client, begin=False)
+        host = self._content.host
+        if host.serves(head.host, route.user):
+            return self._content.identify(_place(route), head.headers, head.client)
+        if host.claims(head.host) or not is_visit(head.method, head.headers):
+            return _refusal(404, "This notebook is not served under this address.", head)
+        location = host.origin(route.user).encode() + head.target
+        return Refusal(303, b"", ((b"location", location), (b"cache-control", b"no-store")))
+
+    def _not_running(self, who: Identity, route: Route, head: RequestHead) -> Refusal:
+        """Its owner is led to the page that starts it; somebody else would start a notebook of their own there."""
+        if who.user == route.user and _wants_page(head):
+            start = self._start_page(route, head).encode()
+            return Refusal(303, b"", ((b"location", start), (b"cache-control", b"no-store")))
+        return _refusal(503, f"The notebook {route.item} is not running.", head)
+
+    def _start_page(self, route: Route, head: RequestHead) -> str:
+        if self._content is not None:
+            return f"{self._content.host.hub_origin}/{route.kind}/{quote(route.item)}"
+        depth = head.target.split(b"?")[0].count(b"/") - 2
+        return "../" * depth + quote(route.item)
 
     def _target(self, session: Session) -> Target:
         page_end = self._page_end(session.key) if session.key.kind == "edit" else b""
@@ -66,13 +98,15 @@ class HubDoor:
         address = self._address(head)
         if overrun := self._limits.stranger(address):
             return self._too_much(None, overrun, route, head)
+        if self._content is not None and is_visit(head.method, head.headers):
+            return self._content.begin(_place(route), head.headers)
         self._limits.failed(address)
         self._note(None, reason, 401, route, head)
-        return _refusal(401, "Please sign in first.", route, head)
+        return _refusal(401, "Please sign in first.", head)
 
     def _too_much(self, who: Identity | None, overrun: Overrun, route: Route, head: RequestHead) -> Refusal:
         self._note(who, overrun.reason, 429, route, head)
-        refusal = _refusal(429, f"Too much at once: {overrun.reason}.", route, head)
+        refusal = _refusal(429, f"Too much at once: {overrun.reason}.", head)
         wait = (b"retry-after", str(overrun.retry_after).encode())
         return Refusal(refusal.status, refusal.body, (*refusal.headers, wait))
 
@@ -112,14 +146,18 @@ class HubDoor:
             task.add_done_callback(lambda _: self._lost.pop(session_id, None))
 
 
-def _refusal(status: int, detail: str, route: Route, head: RequestHead) -> Refusal:
-    """A person is led on, a program gets JSON. marimo's page polls ``/health`` and must not follow a redirect."""
-    wants_page = b"text/html" in (head.header(b"accept") or b"") and head.method == "GET"
-    if wants_page and status == 503 and not head.is_websocket:
-        depth = head.target.split(b"?")[0].count(b"/") - 2
-        location = "../" * depth + quote(route.item)
-        return Refusal(303, b"", ((b"location", location.encode()), (b"cache-control", b"no-store")))
-    if wants_page and not head.is_websocket:
+def _place(route: Route) -> Place:
+    return Place(route.kind, route.user, route.item)
+
+
+def _wants_page(head: RequestHead) -> bool:
+    """Whether a person asks: marimo's page polls ``/health`` and must not follow a redirect."""
+    return b"text/html" in (head.header(b"accept") or b"") and head.method == "GET" and not head.is_websocket
+
+
+def _refusal(status: int, detail: str, head: RequestHead) -> Refusal:
+    """A person gets a page, a program gets JSON."""
+    if _wants_page(head):
         text, kind = (
             f"<!doctype html><meta charset=utf-8><title>{status}</title><p>{_escape(detail)}",
             b"text/html",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mograder.errors import MograderError
+from mograder.hub.content import content_host
 from mograder.hub.listeners import group_id
 from mograder.hub.settings import Settings
 from mograder.sandbox.preflight import Probe
@@ -48,6 +49,31 @@ def host_names(settings: Settings) -> Iterator[Probe]:
             detail="this machine's own, and any that the login proxy forwards",
             remedy="set public_url in [hub]",
         )
+
+
+def untrusted_content(settings: Settings) -> Iterator[Probe]:
+    """What keeps pages that students wrote from acting as whoever looks at them."""
+    try:
+        found = content_host(settings)
+    except MograderError as error:
+        yield Probe(name="content host", level="fail", detail=error.message, remedy=error.tip or "")
+        return
+    mode = None if found is None else found.mode
+    apart = found is not None and found.is_another_name
+    yield Probe(
+        name="content host",
+        level="ok" if apart or settings.dev else "warn",
+        detail=_PROTECTION[mode].format(", ".join(() if found is None else found.sources)),
+        remedy="" if apart or settings.dev else 'set content_host = "*.content.example.edu" in [hub]',
+    )
+
+
+_PROTECTION = {
+    None: "none: notebooks share the hub's origin, kept in by policy and cookie rules alone; live for owners alone",
+    "port": "{}: another port, kept in by policy; cookies are shared with the hub; live for owners alone",
+    "host": "{}: a host name for all notebooks, kept from each other by policy",
+    "owners": "{}: a host name for each student's notebooks",
+}
 
 
 def _socket(path: Path, group: str) -> Probe:

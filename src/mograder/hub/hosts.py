@@ -14,13 +14,13 @@ class Hosts:
     """The host names of one hub.
 
     An address in place of a name, and ``localhost``, are always fine: no foreign page has such a name. With
-    ``public_url`` or ``allowed_hosts`` only those are the hub's besides. With neither: this machine's name, names
-    without a dot (nobody can own one), and whatever the login proxy forwards.
+    ``public_url`` or ``allowed_hosts`` only those are the hub's besides, and ``more``: those of ``content_host``. With
+    neither: this machine's name, names without a dot (nobody can own one), and whatever the login proxy forwards.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, more: tuple[str, ...] = ()) -> None:
         hub = settings.hub
-        named = [urlsplit(hub.public_url).hostname or "", *hub.allowed_hosts]
+        named = [urlsplit(hub.public_url).hostname or "", *hub.allowed_hosts, *more]
         self._dev = settings.dev
         self._names = {name.lower() for name in named if name and not name.startswith("*.")}
         self._below = tuple(name[1:].lower() for name in named if name.startswith("*."))

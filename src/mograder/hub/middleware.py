@@ -78,7 +78,10 @@ class Aside:
 
 
 class Identification:
-    """Decides who is asking (`Gate`) and from where, puts both into ``scope["state"]``, sets or ends the cookie."""
+    """Decides who is asking (`Gate`) and from where, puts both into ``scope["state"]``, sets or ends the cookie.
+
+    At the content host that is decided already, and the hub's own cookie counts for nothing.
+    """
 
     def __init__(self, app: App, gate: Gate) -> None:
         self._app = app
@@ -88,13 +91,18 @@ class Identification:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        state = scope.setdefault("state", {})
+        state["login"] = ""
+        if state.get("at_content_host"):
+            await self._app(scope, receive, send)
+            return
         headers = scope["headers"]
         client = (scope.get("client") or ("", 0))[0]
         trusted = self._gate.is_trusted(client, headers)
         if trusted and _header(headers, b"x-forwarded-proto") == b"https":
             scope["scheme"] = "https"
         answer = self._gate.identify(headers, client)
-        scope.setdefault("state", {})
+        scope["state"]["login"] = answer.login
         scope["state"]["address"] = address_of(headers, client, trusted)
         # Nothing further in has any use for it, so nothing can tell it.
         scope["headers"] = [field for field in headers if field[0] != self._gate.secret_header]
@@ -149,16 +157,21 @@ class BodyLimit:
 
 
 class SecurityHeaders:
-    """Puts the hub's headers on every answer; personal answers are never cached."""
+    """Puts the hub's headers on every answer; personal answers are never cached.
 
-    def __init__(self, app: App) -> None:
+    ``form_targets`` are origins that a form's answer may lead to: browsers judge the whole way of a form.
+    """
+
+    def __init__(self, app: App, form_targets: tuple[str, ...] = ()) -> None:
         self._app = app
+        policy = (b"content-security-policy", content_security_policy(form_targets).encode())
+        self._fields = [policy if field[0] == policy[0] else field for field in SECURITY_HEADERS]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
-                added = [header for header in SECURITY_HEADERS if header[0] not in present]
+                added = [header for header in self._fields if header[0] not in present]
                 if b"cache-control" not in present:
                     added.append((b"cache-control", b"no-store"))
                 if scope.get("scheme") == "https":

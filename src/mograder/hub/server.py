@@ -19,6 +19,7 @@ import uvicorn
 from mograder.course import is_item_name, is_user_name
 from mograder.errors import MograderError
 from mograder.hub.app import Hub, build
+from mograder.hub.content import content_host
 from mograder.hub.gateway.attach import attach
 from mograder.hub.gateway.options import Limits, Options
 from mograder.hub.listeners import BACKLOG, listen, listen_unix
@@ -37,6 +38,9 @@ def serve(settings: Settings, on_ready: Callable[[str], None]) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_claim(settings.state_dir / "hub.lock"))
         sockets = [stack.enter_context(listen(settings.hub.host, settings.hub.port))]
+        content = content_host(settings)
+        if content is not None and content.own_port is not None:
+            sockets.append(stack.enter_context(listen(settings.hub.host, content.own_port)))
         if settings.unix_socket is not None:
             unix = listen_unix(settings.unix_socket, settings.hub.unix_socket_group)
             sockets.append(stack.enter_context(unix))
@@ -73,6 +77,7 @@ def _options(hub: Hub) -> Options:
         legal_name=legal,
         trusted_proxy=hub.gate.is_trusted,
         known_host=lambda host, from_proxy: hub.hosts.knows(host, from_proxy=from_proxy),
+        shared_origin=hub.content is None or hub.content.mode != "owners",
         speaks_for_many=hub.gate.is_proxys,
         limits=Limits(
             connections=min(hub.settings.hub.max_connections, _descriptors() // 2 - 100),

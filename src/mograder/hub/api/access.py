@@ -40,7 +40,8 @@ def requires(action: Action, *, visit: bool | None = None, from_editor: bool = F
             if parameter in _JUDGES:
                 _JUDGES[parameter](value)
         identity: Identity | None = request.state.identity
-        decision = allowed(identity, action, request.path_params.get("user"))
+        apart = request.app.state.apart
+        decision = allowed(identity, action, request.path_params.get("user"), apart=apart)
         request.state.rule = request.state.refusal if identity is None else decision.reason
         if identity is None:
             raise NotSignedIn(

@@ -56,8 +56,7 @@ class Admission:
         refusal = _method_refused(head) or _foreign(head, origin)
         if refusal is not None:
             return refusal
-        if scheme != head.scheme:
-            head = replace(head, scheme=scheme)
+        head = replace(head, scheme=scheme, host=host.decode("ascii"))
         target = self.door.admit(place.route, head)
         if isinstance(target, Refusal):
             return target

@@ -171,8 +171,8 @@ def security_fields(
 ) -> tuple[tuple[bytes, bytes], ...]:
     """Return the security fields of every answer of the session at ``prefix``.
 
-    On an origin of its own (``shared_origin`` false) a session needs no confinement. A session's own policy stays
-    beside ours: browsers enforce both.
+    On an origin of its owner's own (``shared_origin`` false) a session needs no confinement, but nobody else's page
+    may frame it or hold its window. A session's own policy stays beside ours: browsers enforce both.
     """
     always = (
         (b"x-content-type-options", b"nosniff"),
@@ -180,7 +180,11 @@ def security_fields(
         (b"cross-origin-resource-policy", b"same-origin"),
     )
     if not shared_origin:
-        return always
+        return (
+            *always,
+            (b"cross-origin-opener-policy", b"same-origin-allow-popups"),
+            (b"content-security-policy", b"frame-ancestors 'self'"),
+        )
     policy = session_policy(origin, prefix, assets, extra).encode("ascii")
     return (
         *always,

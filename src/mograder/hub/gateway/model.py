@@ -35,6 +35,7 @@ class RequestHead:
     ``client`` is the address of the socket's other end, `UNIX` on a unix socket, "" if it is not known (a connection
     that is already gone): never taken from a header.
     ``scheme`` is "http" or "https" as the browser sees it, as far as that is known.
+    ``host`` is the host (and port) as the browser sees it, in lower case: set when the door is asked.
     """
 
     method: str
@@ -43,6 +44,7 @@ class RequestHead:
     client: str
     scheme: str
     is_websocket: bool
+    host: str = ""
 
     def header(self, name: bytes) -> bytes | None:
         """Return the value of the first field called ``name`` (lower case)."""

@@ -52,7 +52,7 @@ class Options:
                        X-Forwarded-Proto and -Host are to be believed.
     ``known_host``     says of a Host, and of whether the proxy told it, whether it is one that the hub answers to.
     ``speaks_for_many`` says of a socket's address that its connections are of many people.
-    ``shared_origin``  sessions share the hub's origin: their pages get the confining policy.
+    ``shared_origin``  sessions share an origin, with the hub or with each other: their pages get the confining policy.
     ``assets_path``    where marimo's static files are served for all sessions, with both slashes.
     ``extra_sources``  CSP sources that notebooks may also load from, e.g. "https://cdn.jsdelivr.net".
     ``cookie_names``   the only cookies that cross, both ways: marimo's own.

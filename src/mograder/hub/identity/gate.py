@@ -31,11 +31,15 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Who is asking (None: nobody), why nobody if so, and the cookie to set (None: none, "": end the old one)."""
+    """Who is asking (None: nobody), why nobody if so, and the cookie to set (None: none, "": end the old one).
+
+    ``login`` is the digest of the login by which they come; "" if they come by none.
+    """
 
     identity: Identity | None
     reason: str = ""
     new_cookie: str | None = None
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +87,23 @@ class Gate:
         cookie = _cookie(fields)
         login = self._logins.find(cookie) if cookie else None
         if login is not None and asserted in (None, login.user):
-            return self._entering(Identity(login.user, self._role(login.user), "cookie"))
+            return self._entering(Identity(login.user, self._role(login.user), "cookie"), login.digest)
         if login is not None and cookie:
             # Somebody else sits at this computer now: the old login must not outlive their coming.
             self._logins.end(cookie)
         if asserted is not None:
             return self._log_in(Identity(asserted, self._role(asserted), "proxy"), begin)
         return self._bearer(fields) or self._guest(begin, fields, client)
+
+    def returning(self, user: str, login: str, headers: Headers, client: str) -> Answer:
+        """Who was handed over to the content host as ``user`` by a login of this digest, if it still holds."""
+        asserted, refusal = self._asserted(list(headers), client)
+        if refusal or asserted not in (None, user):
+            return Answer(None, refusal or "somebody else has signed in since")
+        known = self._logins.known(login)
+        if known is None or known.user != user:
+            return Answer(None, "the login at the hub has ended")
+        return self._entering(Identity(user, self._role(user), "content"), login)
 
     def sign_out(self, headers: Headers) -> None:
         """End the login that these header fields carry."""
@@ -140,7 +154,8 @@ class Gate:
         answer = self._entering(person)
         if answer.identity is None or not begin:
             return answer
-        return Answer(answer.identity, new_cookie=self._logins.begin(person.user, person.role, person.via))
+        cookie = self._logins.begin(person.user, person.role, person.via)
+        return Answer(answer.identity, new_cookie=cookie, login=self._logins.digest(cookie))
 
     def _role(self, user: str) -> Role:
         """The role of today: a login remembers who somebody is, not what they may."""
@@ -176,10 +191,10 @@ class Gate:
             return f"the login proxy did not send the right {self._settings.proxy_secret_header}"
         return "nobody is signed in"
 
-    def _entering(self, person: Identity) -> Answer:
+    def _entering(self, person: Identity, login: str = "") -> Answer:
         """``person``, if they may enter today."""
         if person.is_instructor or self._is_guest(person.user) or self._roster.admits(person.user):
-            return Answer(person)
+            return Answer(person, login=login)
         return Answer(None, f"{person.user} is not on the list of this course")
 
 

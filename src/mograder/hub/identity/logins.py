@@ -51,7 +51,7 @@ class Logins:
         cookie = secrets.token_urlsafe(32)
         now = self._clock()
         self._make_room(user)
-        login = Login(self._digest(cookie), user, role.value, via, now, now)
+        login = Login(self.digest(cookie), user, role.value, via, now, now)
         self._known[login.digest] = login
         try:
             self._table.add(login)
@@ -61,7 +61,11 @@ class Logins:
 
     def find(self, cookie: str) -> Login | None:
         """The login behind a cookie, unless it has ended."""
-        login = self._known.get(self._digest(cookie))
+        return self.known(self.digest(cookie))
+
+    def known(self, digest: str) -> Login | None:
+        """The login of this `digest`, unless it has ended."""
+        login = self._known.get(digest)
         if login is None:
             return None
         if self._expired(login):
@@ -75,7 +79,7 @@ class Logins:
 
     def end(self, cookie: str) -> None:
         """Log out. Nothing happens if the cookie is unknown."""
-        self._end(self._digest(cookie))
+        self._end(self.digest(cookie))
 
     def latest(self) -> dict[str, Login]:
         """Everybody's login that was used last, by name."""
@@ -116,5 +120,6 @@ class Logins:
         now = self._clock()
         return now - login.last_seen > IDLE_LIFETIME or now - login.created > ABSOLUTE_LIFETIME
 
-    def _digest(self, cookie: str) -> str:
+    def digest(self, cookie: str) -> str:
+        """What a login is called here: worth nothing to whoever has no cookie for it."""
         return hmac.digest(self._key, cookie.encode(), "sha256").hex()

@@ -15,7 +15,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A person, as decided once per request. ``via`` is how: cookie, proxy, token or dev."""
+    """A person, as decided once per request. ``via`` is how: cookie, proxy, token, dev or content."""
 
     user: str
     role: Role

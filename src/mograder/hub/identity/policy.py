@@ -35,8 +35,13 @@ _TEACHING = {Action.PUBLISH, Action.MANAGE_USERS, Action.MANAGE_TOKENS, Action.T
 _OWNERS_ALONE = {Action.USE_SESSION}
 
 
-def allowed(identity: Identity | None, action: Action, owner: str | None = None) -> Decision:
-    """Whether ``identity`` (None: nobody) may do ``action`` to what belongs to ``owner`` (None: to nobody)."""
+def allowed(
+    identity: Identity | None, action: Action, owner: str | None = None, *, apart: bool = False
+) -> Decision:
+    """Whether ``identity`` (None: nobody) may do ``action`` to what belongs to ``owner`` (None: to nobody).
+
+    ``apart``: live notebooks have a host name of their own, so that their pages have no rights at the hub.
+    """
     if action is Action.PUBLIC:
         return Decision(True, "anybody may")
     if identity is None:
@@ -47,8 +52,8 @@ def allowed(identity: Identity | None, action: Action, owner: str | None = None)
         return Decision(True, "everybody who is signed in may")
     if identity.user == owner:
         return Decision(True, "it is their own")
-    if action in _OWNERS_ALONE:
-        # On one origin, a notebook's page acts with the rights of whoever looks at it.
+    if action in _OWNERS_ALONE and not apart:
+        # On one host, a notebook's page acts with the rights of whoever looks at it.
         return Decision(False, "a live notebook is open to its owner alone")
     return _instructors(identity, action)
 

@@ -23,8 +23,11 @@ _ROOM = (
 )
 
 
-def page_end(settings: Settings, key: SessionKey) -> bytes:
-    """The HTML that follows the editor's own. Everything in it is known to the notebook's author."""
+def page_end(settings: Settings, key: SessionKey, root: str = "") -> bytes:
+    """The HTML that follows the editor's own. Everything in it is known to the notebook's author.
+
+    ``root`` is the hub's address with a final slash, if the editor has another host than the hub.
+    """
     base = encode_path(f"/{key.path}/").decode("ascii")
     own = f"{base}_hub/{asset_url('bar.js').removeprefix('static/').removesuffix('bar.js')}"
     data = {
@@ -33,6 +36,7 @@ def page_end(settings: Settings, key: SessionKey) -> bytes:
         "course": settings.course.title,
         "user": key.user,
         "item": key.item,
+        "root": root or "../../../../",  # from the editor's prefix to the hub's root
         "word": forms.editor_token(settings.secret, key.user, key.item),
     }
     attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())

@@ -45,8 +45,11 @@ def render(view: views.View | teach_views.TeachView) -> str:
     return template.render(view=view, page=view.page)
 
 
-def content_security_policy() -> str:
-    """The policy that these pages are written for: nothing inline, nothing from elsewhere, nobody frames them."""
+def content_security_policy(form_targets: tuple[str, ...] = ()) -> str:
+    """The policy that these pages are written for: nothing inline, nothing from elsewhere, nobody frames them.
+
+    ``form_targets`` are origins besides the hub's own that a form may end up at.
+    """
     return "; ".join(
         (
             "default-src 'none'",
@@ -54,7 +57,7 @@ def content_security_policy() -> str:
             "style-src 'self'",
             "img-src 'self'",
             "connect-src 'self'",
-            "form-action 'self'",
+            " ".join(("form-action 'self'", *form_targets)),
             "base-uri 'none'",
             "frame-ancestors 'none'",
         )

@@ -1,8 +1,7 @@
 // The bar over the editor. It runs in the notebook's page and has the rights of that page, no more: it asks below the
 // session's own prefix alone. Everything is in a shadow tree; the notebook makes room and is never covered.
 (() => {
-  const { base, css, course, user, item, word } = document.currentScript.dataset;
-  const root = "../../../../"; // from the editor's prefix to the hub's root
+  const { base, css, root, course, user, item, word } = document.currentScript.dataset;
   const address = (path) => new URL(root + path, new URL(base, location.origin)).href;
   const encoded = (...names) => names.map(encodeURIComponent).join("/");
   const VERDICTS = { success: "PASS", partial: "PARTIAL", danger: "FAIL", warn: "WAITING" };

@@ -1,0 +1,66 @@
+"""The content host on the side of the hub's application: the end of a hand-off, a report, the bar over an editor.
+
+Everything else of the hub's does not exist there, and whoever comes has no identity but that of the content cookie.
+"""
+
+from __future__ import annotations
+
+from mograder.hub.content import HAND_OFF, Place, place_at
+from mograder.hub.content_door import ContentDoor, is_visit
+from mograder.hub.gateway import answers
+from mograder.hub.gateway.model import Refusal
+from mograder.hub.gateway.routing import HUBS_OWN
+from mograder.hub.identity.gate import Gate
+from mograder.hub.limits import address_of
+from mograder.hub.middleware import App, Receive, Scope, Send, refuse
+
+
+class ContentSite:
+    """Serves requests to the content host; all others go on untouched."""
+
+    def __init__(self, app: App, door: ContentDoor | None, gate: Gate) -> None:
+        self._app = app
+        self._door = door
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        door = self._door
+        if door is None or scope["type"] != "http" or not door.host.claims(_host(scope)):
+            await self._app(scope, receive, send)
+            return
+        found = place_at(scope["path"])
+        if found is None or not _is_here(*found) or not door.host.serves(_host(scope), found[0].user):
+            await refuse(send, 404, "There is nothing here: the hub itself has another address.")
+            return
+        place, rest = found
+        client = (scope.get("client") or ("", 0))[0]
+        headers = scope["headers"]
+        if rest == HAND_OFF:
+            await _send(send, door.land(place, scope["query_string"], headers, client))
+            return
+        answer = door.identify(place, headers, client)
+        if answer.identity is None and is_visit(scope["method"], headers):
+            await _send(send, door.begin(place, headers))
+            return
+        state = scope.setdefault("state", {})
+        state["identity"], state["refusal"] = answer.identity, answer.reason
+        state["address"] = address_of(headers, client, self._gate.is_trusted(client, headers))
+        state["at_content_host"] = True
+        await self._app(scope, receive, send)
+
+
+def _is_here(place: Place, rest: str) -> bool:
+    """Whether the application has something at ``rest``: a session's own paths never come as far as here."""
+    if place.kind == "validate-report":
+        return rest in ("", HAND_OFF)
+    return rest.startswith(HUBS_OWN.decode())
+
+
+def _host(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+
+
+async def _send(send: Send, answer: Refusal) -> None:
+    fields = answers.fields(answer)
+    await send({"type": "http.response.start", "status": answer.status, "headers": fields})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,109 @@
+"""Hubs whose students' content has another host, for attacks on what keeps the two apart.
+
+The names end in ``localhost``: to Chromium all of them are this machine, and ``hub.course.localhost`` and
+``content.course.localhost`` are two hosts of one site, which is the hardest case. Programs ask by ``Host``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from playwright.sync_api import Browser, BrowserContext
+
+from mograder.hub.content import ContentHost
+from tests.support.hub import RunningHub, by_proxy, make_course, running
+
+SECRET = "canary-secret-" + "s" * 40
+HUB_NAME = "hub.course.localhost"
+MODES = {"owners": "*.content.course.localhost", "host": "content.course.localhost", "port": ":{port}"}
+ITEM = "A1-Answer"
+
+
+@dataclass
+class Apart:
+    """A hub with a content host. ``hub_url`` ends with a slash."""
+
+    running: RunningHub
+    hub_url: str
+    content: ContentHost
+
+    @property
+    def mode(self) -> str:
+        return self.content.mode
+
+    def page(self, user: str, item: str = ITEM) -> str:
+        """Where the live notebook of ``user`` is."""
+        return f"{self.content.origin(user)}/edit/user/{user}/{item}/"
+
+    def client(self) -> httpx.Client:
+        """A program that keeps cookies by host, path and port as little as possible: it sends none by itself."""
+        return httpx.Client(timeout=60)
+
+    def ask(
+        self, url: str, *, method: str = "GET", cookies: dict[str, str] | None = None, **headers: str
+    ) -> httpx.Response:
+        """One request to wherever ``url`` is, as a browser's window, without following anything."""
+        parts = urlsplit(url)
+        fields = {"Host": parts.netloc, "Accept": "text/html", **headers}
+        if cookies:
+            fields["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        where = f"http://127.0.0.1:{parts.port}{path}"
+        return httpx.request(method, where, headers=fields, timeout=60, follow_redirects=False)
+
+    def signed_in(self, user: str) -> dict[str, str]:
+        """The hub's cookie of somebody who has come through the proxy."""
+        answer = self.ask(self.hub_url, **by_proxy(user))
+        return {"mograder_hub": answer.cookies["mograder_hub"]}
+
+    def start(self, user: str) -> None:
+        """Have the notebook of ``user`` run."""
+        with self.running.client(user) as http:
+            http.post(f"start-edit-deep/{ITEM}").raise_for_status()
+
+    def stop(self, user: str) -> None:
+        with self.running.client(user) as http:
+            http.post(f"stop-edit/{user}/{ITEM}").raise_for_status()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def hub_apart(course: Path, mode: str) -> Iterator[Apart]:
+    """A hub in one of `MODES`."""
+    port, second = free_port(), free_port()
+    public, host = f"http://{HUB_NAME}:{port}", MODES[mode].format(port=second)
+    config = f"""[hub]
+title = "Test course"
+trusted_proxies = ["127.0.0.1"]
+instructors = ["prof"]
+failed_logins_per_minute = 100000
+public_url = "{public}"
+content_host = "{host}"
+"""
+    make_course(course, config)
+    with running(course, "--port", str(port), dev=False, env={"MOGRADER_HUB_SECRET": SECRET}) as up:
+        yield Apart(up, f"{public}/", ContentHost(public, host, SECRET))
+
+
+@contextlib.contextmanager
+def visitor(chromium: Browser, hub: Apart, user: str) -> Iterator[BrowserContext]:
+    """A browser in which ``user`` has come in through the proxy, and has kept the hub's cookie since."""
+    with chromium.new_context(extra_http_headers=by_proxy(user)) as context:
+        context.set_default_timeout(60_000)
+        first = context.new_page()
+        first.goto(hub.hub_url)
+        first.close()
+        context.set_extra_http_headers({})
+        yield context
