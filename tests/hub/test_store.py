@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from mograder.errors import MograderError
-from mograder.hub.store import tables
+from mograder.hub.store import state, tables
 from mograder.hub.store.database import open_database
 from mograder.hub.store.state import CopyTable, Login, LoginTable, ResultTable, StoredResult
 
@@ -220,3 +220,15 @@ def test_many_threads_write_and_none_is_turned_away(engine: Engine) -> None:
 def test_names_are_values_never_statements(engine: Engine, name: str) -> None:
     CopyTable(engine).set_base(name, name, name)
     assert CopyTable(engine).get_copy(name, name) == (name, None)
+
+
+def test_the_results_of_earlier_contents_are_remembered_up_to_a_limit(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "MAX_CHECKED", 3)
+    results = ResultTable(engine)
+    for number in range(5):
+        results.put("ada", "A1", StoredResult(f"{number}" * 64, float(number), number, 9, "{}"))
+    results.put("ada", "A1", StoredResult("4" * 64, 6.0, 5, 9, "{}"))
+    assert results.by_content("ada", "A1") == {"2" * 12: (2, 9), "3" * 12: (3, 9), "4" * 12: (5, 9)}
+    assert results.by_content("bob", "A1") == {}

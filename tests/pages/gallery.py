@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from mograder.hub.pages import views
+from mograder.hub.pages import version_views, views
 from tests.pages import sample as samples
 from tests.pages.sample import Sample, served
 
@@ -37,7 +37,12 @@ def all_views(sample: Sample) -> dict[str, views.View]:
             page, "A2-Regression", "edit", error="The notebook's packages could not be had.", log_tail=log
         ),
         "history": samples.history(page, "alice", "A2-Regression"),
-        "history-empty": views.History(page, "alice", "A2-Regression", samples.NOW, can_reset=False),
+        "history-empty": version_views.History(page, "alice", "A2-Regression", samples.NOW, can_reset=False),
+        "compare": samples.comparison(page, "alice", "A2-Regression"),
+        "compare-hostile": samples.comparison(
+            page, HOSTILE, HOSTILE, samples.OLD_CELLS, samples.NEW_CELLS.replace("by hand", HOSTILE)
+        ),
+        "compare-text": samples.comparison(page, "alice", "A2-Regression", "def (:", "def a():\n    pass"),
         "report": samples.report(page, "alice", "A2-Regression"),
         "problem-404": views.Problem(
             page, 404, 'No release named "A9". Published: A1, A2, L01-Intro.', tip="mograder hub publish A9"

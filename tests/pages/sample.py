@@ -15,9 +15,10 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from mograder.hub.pages import views
+from mograder.hub.pages import version_views, views
 from mograder.hub.pages.assets import static_table
 from mograder.hub.pages.render import content_security_policy, render
+from mograder.notebook.difference import compare
 
 NOW = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 LATER = timedelta(days=1)
@@ -127,15 +128,66 @@ class Sample:
         self.assignments = [replace(row, **what) if row.name == name else row for row in self.assignments]
 
 
-def history(page: views.Page, owner: str, item: str) -> views.History:
-    row = views.VersionRow
+def history(page: views.Page, owner: str, item: str) -> version_views.History:
+    row = version_views.VersionRow
     versions = (
-        row("v4", NOW - timedelta(minutes=3), "reset", 20_480, True),
-        row("v3", NOW - timedelta(hours=5), "upload", 18_112),
+        row("v4", NOW - timedelta(minutes=3), "save", 20_480, True, 3, 5),
+        row("v3", NOW - timedelta(hours=5), "upload", 18_112, False, 1, 5),
         row("v2", NOW - timedelta(days=2), "restore", 901),
         row("v1", NOW - timedelta(days=9), "download", 1_204_000),
     )
-    return views.History(page, owner, item, NOW, versions)
+    present = row("copy", NOW - timedelta(minutes=3), "", 20_480, True, 3, 5)
+    return version_views.History(page, owner, item, NOW, versions, present)
+
+
+OLD_CELLS = """import marimo
+
+app = marimo.App()
+
+
+@app.cell
+def _():
+    import marimo as mo
+    return (mo,)
+
+
+@app.cell
+def _(mo):
+    mo.md("# Regression")
+    return
+
+
+@app.cell
+def fit():
+    def fit(x, y):
+        # YOUR CODE HERE
+        pass
+    return (fit,)
+
+
+@app.cell
+def _():
+    scratch = [1, 2, 3]
+    return (scratch,)
+"""
+NEW_CELLS = (
+    OLD_CELLS.replace("        pass", "        slope = ((x - x.mean()) * y).sum()\n        return slope")
+    .replace("# Regression", "# Regression, by hand")
+    .replace("scratch = [1, 2, 3]", "import numpy as np")
+    .replace("(scratch,)", "(np,)")
+)
+
+
+def comparison(page: views.Page, owner: str, item: str, old: str = OLD_CELLS, new: str = NEW_CELLS) -> Any:
+    sides = (
+        version_views.Side("copy", "Your copy now"),
+        version_views.Side("release", "The published version"),
+        version_views.Side("v3", "Mon 23 Nov 2026, 15:00 UTC – Replaced by an upload"),
+    )
+    found = compare(old, new)
+    return version_views.Compare(
+        page, owner, item, sides[2], sides[0], sides, found.cells, found.by_cell, found.cut, "0" * 64
+    )
 
 
 def report(page: views.Page, owner: str, item: str) -> views.CheckReport:

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mograder.hub.pages import views
+from mograder.hub.pages import version_views, views
 from mograder.hub.pages.assets import static_table
 from mograder.hub.pages.render import content_security_policy, render
 from tests.pages.gallery import all_views
@@ -66,7 +66,7 @@ def test_names_are_text_and_never_markup() -> None:
 
 
 def test_a_post_carries_the_proof_of_origin_if_there_is_one() -> None:
-    without = views.History(PAGE, "alice", "A1", NOW)
+    without = version_views.History(PAGE, "alice", "A1", NOW)
     assert 'name="csrf"' not in render(without)
     html = render(replace(without, page=replace(PAGE, csrf='proof"')))
     posts = len(re.findall(r'<form[^>]* method="post"', html))

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from mograder import __version__
 from mograder.hub import problems
-from mograder.hub.api import editor, handoff, teaching
+from mograder.hub.api import editor, handoff, teaching, versions
 from mograder.hub.api import routes as api
 from mograder.hub.audit import FILE_NAME as AUDIT_FILE
 from mograder.hub.audit import AuditLog
@@ -48,6 +48,7 @@ from mograder.hub.middleware import (
 from mograder.hub.packages import Packages, course_environments
 from mograder.hub.pages import bar, teach, teach_tables, teach_work
 from mograder.hub.pages import routes as pages
+from mograder.hub.pages import versions as version_pages
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
 from mograder.hub.settings import Settings
 from mograder.hub.snapshots import Snapshots
@@ -132,7 +133,9 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(teaching.router)
     app.include_router(editor.router)
     app.include_router(handoff.router)
+    app.include_router(versions.router)
     app.include_router(pages.router)
+    app.include_router(version_pages.router)
     app.include_router(teach.router)
     app.include_router(teach_work.router)
     app.include_router(teach_tables.router)

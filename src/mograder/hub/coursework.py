@@ -18,7 +18,7 @@ from mograder.errors import Conflict, MograderError, NotALecture, NotFound
 from mograder.hub import uploads
 from mograder.hub.engine_runner import EngineRunner
 from mograder.hub.gateway.assets import Assets
-from mograder.hub.history import History, Version, digest
+from mograder.hub.history import SAVE, History, Version, digest
 from mograder.hub.isolation import Isolation
 from mograder.hub.locks import KeyedLocks
 from mograder.hub.packages import Packages
@@ -227,6 +227,14 @@ class Coursework:
         async with self._changing(user, name):
             return await asyncio.to_thread(self.workspaces.restore, user, name, version)
 
+    async def replace(self, user: str, name: str, data: bytes, expected: str) -> Version | None:
+        """Put a part of an older version into the copy whose SHA-256 is ``expected``; what was kept of it.
+
+        Raises Conflict if it is another one by now.
+        """
+        async with self._changing(user, name):
+            return await asyncio.to_thread(self.workspaces.replace, user, name, data, "restore", expected)
+
     # -- checks -------------------------------------------------------------------------------------------
 
     async def validate(self, user: str, name: str) -> dict[str, Any]:
@@ -254,6 +262,10 @@ class Coursework:
     async def last_check(self, user: str, name: str) -> StoredResult | None:
         """The last validation as it was kept, of whatever content; None if there was none."""
         return await asyncio.to_thread(self._results.get, user, name)
+
+    async def checked(self, user: str, name: str) -> dict[str, tuple[int, int]]:
+        """How many checks passed, of how many, by the first 12 digits of the SHA-256 of what was validated."""
+        return await asyncio.to_thread(self._results.by_content, user, name)
 
     async def last_result(self, user: str, name: str) -> dict[str, Any] | None:
         """What the last validation found, of whatever content; None if there was none."""
@@ -331,6 +343,8 @@ class Coursework:
     async def _validate(self, user: str, name: str, data: bytes, content: str) -> dict[str, Any]:
         release = await asyncio.to_thread(self.releases.get, name)
         environment = await self._packages.ready(release)
+        async with self._changes.held((user, name)):
+            await asyncio.to_thread(self._keep_checked, user, name, data)
         job = ValidationJob(
             notebook=data,
             name=f"{name}.py",
@@ -397,6 +411,15 @@ class Coursework:
                     continue
                 total += len(found[entry.path])
         return found
+
+    def _keep_checked(self, user: str, name: str, data: bytes) -> None:
+        """What was checked stays a version, so that its result can be looked up."""
+        try:
+            self.history.keep(user, name, f"{name}.py", data, SAVE)
+        except (
+            MograderError
+        ) as error:  # the history is full: the checks are worth more than their place in it
+            log.warning("what was checked of %s/%s is not kept: %s", user, name, error)
 
     def _keep(self, user: str, name: str, content: str, result: ValidationResult) -> None:
         path = self._report_path(user, name)

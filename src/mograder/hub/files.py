@@ -122,6 +122,13 @@ class Directory:
             return "file"
         return "directory" if stat.S_ISDIR(mode) else "other"
 
+    def modified(self, name: str) -> float:
+        """When ``name`` (a link is not followed) was changed, in seconds since the epoch. Raises NotFound."""
+        try:
+            return os.stat(_one_name(name), dir_fd=self._descriptor, follow_symlinks=False).st_mtime
+        except FileNotFoundError:
+            raise NotFound(f"There is no file {shown(name)}.") from None
+
     def write(self, name: str, data: bytes, *, replace: bool = True, aside: bool = False) -> None:
         """Put ``data`` under ``name`` whole or not at all: a new file, synced, then renamed over the old one.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from mograder.course import item_name, user_name
-from mograder.errors import MograderError, NotFound, TooLarge, UnsafeFile
+from mograder.errors import Conflict, MograderError, NotFound, TooLarge, UnsafeFile
 from mograder.hub.files import Directory, Entry
 from mograder.hub.history import MAX_VERSION_BYTES, SAVE, History, Version, digest
 from mograder.hub.releases import Release
@@ -93,6 +95,16 @@ class Workspaces:
         with self.open(user, item) as directory:
             return directory.read(_notebook(item), self._max_notebook)
 
+    def look(self, user: str, item: str) -> tuple[bytes, datetime] | None:
+        """The notebook and when it was changed last; None if there is none that can be read."""
+        try:
+            with self.open(user, item) as directory:
+                # A session can give its file any time at all.
+                when = min(max(directory.modified(_notebook(item)), 0), time.time())
+                return directory.read(_notebook(item), self._max_notebook), datetime.fromtimestamp(when, UTC)
+        except MograderError:
+            return None
+
     def files(self, user: str, item: str) -> list[Entry]:
         """Everything beside the notebook that a student may need again; caches and dotfiles are left out."""
         with self.open(user, item) as directory:
@@ -116,11 +128,21 @@ class Workspaces:
         return self._put_release(user, release, "reset")
 
     def upload(self, user: str, item: str, data: bytes, reason: str = "upload") -> Version | None:
-        """Replace the notebook by ``data`` (checked by the caller); the old one is kept, and returned."""
+        """Begin anew with ``data`` (checked by the caller); the old notebook is kept, and returned."""
         with self.open(user, item, create=True) as directory:
             kept = self._replace(directory, user, item, _notebook(item), data, reason)
             self._copies.set_base(user, item, digest(data))
             return kept
+
+    def replace(self, user: str, item: str, data: bytes, reason: str, expected: str) -> Version | None:
+        """Replace the notebook whose SHA-256 is ``expected``; the old one is kept, and returned.
+
+        Raises Conflict if it is another one by now, and as `notebook`.
+        """
+        if digest(self.notebook(user, item)) != expected:
+            raise Conflict(f"{item} was changed meanwhile, so nothing was replaced.", tip="look at it again.")
+        with self.open(user, item) as directory:
+            return self._replace(directory, user, item, _notebook(item), data, reason)
 
     def restore(self, user: str, item: str, version_id: str) -> Version | None:
         """Bring a kept version of a file back; what it replaces is kept too. Raises NotFound."""

@@ -202,11 +202,10 @@ def _change(old: Sequence[Cell], new: Sequence[Cell], before: int | None, after:
     name = new[after].name
     if old[before].code == new[after].code:
         return CellChange("same", before, after, name)
-    return CellChange("changed", before, after, name, lines_of(_code(old, before), _code(new, after)))
-
-
-def _code(cells: Sequence[Cell], index: int) -> str:
-    return shown_code(cells[index])
+    texts = shown_code(old[before]), shown_code(new[after])
+    if texts[0] == texts[1]:  # the same words, in other quotes
+        texts = old[before].code, new[after].code
+    return CellChange("changed", before, after, name, lines_of(*texts))
 
 
 def lines_of(old: str, new: str) -> tuple[Line, ...]:
@@ -257,12 +256,17 @@ def _pieces(old: str, new: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     words = _WORDS.findall(old), _WORDS.findall(new)
     matcher = difflib.SequenceMatcher(None, *words, autojunk=False)
     if matcher.ratio() < ALIKE:
-        return ((old, True),) if old else (), ((new, True),) if new else ()
+        return _all_marked(old), _all_marked(new)
     codes = matcher.get_opcodes()
     return (
         tuple(_marked(words[0], ((tag, a, b) for tag, a, b, _, _ in codes))),
         tuple(_marked(words[1], ((tag, c, d) for tag, _, _, c, d in codes))),
     )
+
+
+def _all_marked(line: str) -> tuple[Piece, ...]:
+    text = line.lstrip()
+    return tuple(piece for piece in ((line[: len(line) - len(text)], False), (text, True)) if piece[0])
 
 
 def _marked(words: list[str], spans: Iterator[tuple[str, int, int]]) -> Iterator[Piece]:

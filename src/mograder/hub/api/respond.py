@@ -9,6 +9,10 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 
+from mograder.hub.api import schema
+from mograder.hub.coursework import Coursework
+from mograder.hub.history import Version
+
 
 def wants_page(request: Request) -> bool:
     """Whether a browser asks for something to show, not a script."""
@@ -20,12 +24,30 @@ def root_of(request: Request) -> str:
     return "../" * (request.url.path.count("/") - 1) or "./"
 
 
-def done(request: Request, answer: BaseModel, *, said: str, item: str = "", to: str = "") -> Response:
-    """``answer`` as JSON; for a form a redirect to ``to`` (relative to the root) or to the dashboard with ``said``."""
+def done(
+    request: Request,
+    answer: BaseModel,
+    *,
+    said: str,
+    item: str = "",
+    to: str = "",
+    asked: dict[str, str] | None = None,
+) -> Response:
+    """``answer`` as JSON; for a form a redirect to ``to`` (relative to the root) or to the dashboard with ``said``.
+
+    ``asked`` is the query that goes with ``to``.
+    """
     if not wants_page(request):
         return JSONResponse(answer.model_dump())
-    query = "" if to else "?" + urlencode({"done": said, "item": item})
+    words = asked if to else {"done": said, "item": item}
+    query = "?" + urlencode(words) if words else ""
     return RedirectResponse(f"{root_of(request)}{to}{query}", status_code=303)
+
+
+async def replaced(work: Coursework, user: str, item: str, kept: Version | None) -> schema.Replaced:
+    """The answer to whatever replaced a notebook."""
+    state = await work.item(user, item)
+    return schema.Replaced(file_status=state.file_status or "n/a", archive=None if kept is None else kept.id)
 
 
 def attachment(data: bytes, name: str, media_type: str = "text/x-python") -> Response:

@@ -6,18 +6,17 @@ import mimetypes
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, File, Request, UploadFile
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from mograder.errors import TooLarge
 from mograder.hub.api import schema
 from mograder.hub.api.access import Work, requires
 from mograder.hub.api.events import stream
-from mograder.hub.api.respond import attachment, done
+from mograder.hub.api.respond import attachment, done, replaced
 from mograder.hub.content import Place
 from mograder.hub.content_door import ContentDoor
 from mograder.hub.coursework import Coursework, ItemState
-from mograder.hub.history import Version
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.sessions.model import Session, SessionKey
@@ -136,7 +135,7 @@ async def download_release(
 ) -> Response:
     """Put the release into the workspace; a copy that is there is archived first."""
     kept = await work.download(user, assignment)
-    return done(request, await _replaced(work, user, assignment, kept), said="downloaded", item=assignment)
+    return done(request, await replaced(work, user, assignment, kept), said="downloaded", item=assignment)
 
 
 @router.post("/reset/{user}/{assignment}", response_model=schema.Replaced)
@@ -149,7 +148,7 @@ async def reset(
 ) -> Response:
     """Archive the copy and bring the release back."""
     kept = await work.reset(user, assignment)
-    return done(request, await _replaced(work, user, assignment, kept), said="reset", item=assignment)
+    return done(request, await replaced(work, user, assignment, kept), said="reset", item=assignment)
 
 
 @router.post("/upload/{user}/{assignment}", response_model=schema.Replaced)
@@ -167,7 +166,7 @@ async def upload(
     if len(data) > limit:
         raise TooLarge(f"A notebook of over {limit >> 20} MB is not accepted; nothing was changed.")
     kept = await work.upload(user, assignment, data)
-    return done(request, await _replaced(work, user, assignment, kept), said="uploaded", item=assignment)
+    return done(request, await replaced(work, user, assignment, kept), said="uploaded", item=assignment)
 
 
 @router.get("/export/{user}/{assignment}", response_class=Response)
@@ -231,45 +230,6 @@ async def validate_report(
     return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
 
 
-@router.get("/versions/{user}/{assignment}", response_model=list[schema.VersionInfo])
-async def versions(
-    user: str, assignment: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
-) -> Any:
-    """Everything that was ever replaced, newest first."""
-    found = await work.versions(user, assignment)
-    return [
-        schema.VersionInfo(id=v.id, when=v.when.isoformat(), reason=v.reason, file=v.file, size=v.size)
-        for v in found
-    ]
-
-
-@router.get("/versions/{user}/{assignment}/{version}", response_class=Response)
-async def version(
-    user: str,
-    assignment: str,
-    version: str,
-    who: Identity = requires(Action.VIEW_WORK),
-    work: Coursework = Work,
-) -> Response:
-    """One kept version as a file."""
-    found, data = await work.version(user, assignment, version)
-    return attachment(data, found.file, "application/octet-stream")
-
-
-@router.post("/restore/{user}/{assignment}", response_model=schema.Replaced)
-async def restore(
-    request: Request,
-    user: str,
-    assignment: str,
-    version: Annotated[str, Form(max_length=400)],
-    who: Identity = requires(Action.CHANGE_WORK),
-    work: Coursework = Work,
-) -> Response:
-    """Bring a kept version back; what it replaces is kept too."""
-    kept = await work.restore(user, assignment, version)
-    return done(request, await _replaced(work, user, assignment, kept), said="restored", item=assignment)
-
-
 @router.get("/release/{name}/{filename}", response_class=Response)
 async def release_file(
     name: str, filename: str, who: Identity = requires(Action.USE_HUB), work: Coursework = Work
@@ -293,11 +253,6 @@ async def events(
     return StreamingResponse(
         stream(work.sessions, key), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
     )
-
-
-async def _replaced(work: Coursework, user: str, item: str, kept: Version | None) -> schema.Replaced:
-    state = await work.item(user, item)
-    return schema.Replaced(file_status=state.file_status or "n/a", archive=None if kept is None else kept.id)
 
 
 def _item(state: ItemState) -> schema.Item:

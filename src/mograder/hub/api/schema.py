@@ -83,13 +83,18 @@ class Validation(BaseModel):
 
 
 class VersionInfo(BaseModel):
-    """One kept version of a file. ``when`` is in ISO 8601, UTC; ``size`` in bytes."""
+    """One kept version of a file. ``when`` is in ISO 8601, UTC; ``size`` in bytes.
+
+    ``passed`` of ``total`` checks went well, if this version was validated.
+    """
 
     id: str
     when: str
     reason: str
     file: str
     size: int
+    passed: int | None = None
+    total: int | None = None
 
 
 class Published(Ok):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import jinja2
 
-from mograder.hub.pages import teach_views, views, words
+from mograder.hub.pages import teach_views, version_views, views, words
 from mograder.hub.pages.assets import asset_url
 
 _TEMPLATES: dict[type, str] = {
     views.Dashboard: "dashboard.html",
     views.Start: "start.html",
-    views.History: "history.html",
+    version_views.History: "history.html",
+    version_views.Compare: "compare.html",
     views.CheckReport: "report.html",
     views.Problem: "problem.html",
     views.SignOut: "sign_out.html",
@@ -39,7 +40,7 @@ def _environment() -> jinja2.Environment:
 _ENVIRONMENT = _environment()
 
 
-def render(view: views.View | teach_views.TeachView) -> str:
+def render(view: views.View | version_views.VersionView | teach_views.TeachView) -> str:
     """The whole page for ``view``. Its content type is ``text/html; charset=utf-8``."""
     template = _ENVIRONMENT.get_template(_TEMPLATES[type(view)])
     return template.render(view=view, page=view.page)

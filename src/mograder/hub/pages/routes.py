@@ -88,25 +88,6 @@ async def run(
     return _start(request, who, work, lecture, "run", views.path("start-run", lecture))
 
 
-@router.get("/history/{user}/{item}")
-async def history(
-    request: Request,
-    user: str,
-    item: str,
-    who: Identity = requires(Action.VIEW_WORK),
-    work: Coursework = Work,
-) -> Response:
-    """Everything that was kept of an item."""
-    versions = await work.versions(user, item)
-    current = await work.current_digest(user, item)
-    rows = tuple(
-        views.VersionRow(v.id, v.when, v.reason, v.size, is_current=current[:12] == v.digest)
-        for v in versions
-        if v.file == f"{item}.py"
-    )
-    return HTMLResponse(render(views.History(page(request, who), user, item, datetime.now(UTC), rows)))
-
-
 @router.get("/results/{user}/{item}")
 async def results(
     request: Request,

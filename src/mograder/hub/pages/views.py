@@ -217,30 +217,6 @@ class Start:
 
 
 @dataclass(frozen=True)
-class VersionRow:
-    """A kept version of a notebook. ``reason`` is the history's word; ``size`` is in bytes."""
-
-    id: str
-    when: datetime
-    reason: str
-    size: int
-    is_current: bool = False
-
-
-@dataclass(frozen=True)
-class History:
-    """Every kept version of ``owner``'s notebook, newest first."""
-
-    page: Page
-    owner: str
-    item: str
-    now: datetime
-    versions: tuple[VersionRow, ...] = ()
-    can_reset: bool = True
-    flash: Flash | None = None
-
-
-@dataclass(frozen=True)
 class Check:
     """One check of a validation; ``status`` is the contract's: success, partial, danger or warn."""
 
@@ -325,4 +301,4 @@ class SignOut:
     onward: str = ""
 
 
-View = Dashboard | Start | History | CheckReport | Problem | SignOut
+View = Dashboard | Start | CheckReport | Problem | SignOut

@@ -27,6 +27,15 @@ REASONS = {
     "export": "Exported",
 }
 
+CHANGES = {
+    "changed": "changed",
+    "added": "added",
+    "removed": "removed",
+    "moved": "moved",
+    "same": "the same",
+}
+"""What became of a cell from one version to another."""
+
 PROBLEMS = {
     400: "This can not be used",
     401: "Please sign in",

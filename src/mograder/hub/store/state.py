@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, delete, select, update
+from sqlalchemy import Connection, Engine, RowMapping, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from mograder.hub.store import tables
@@ -95,8 +95,12 @@ class StoredResult:
     result: str
 
 
+MAX_CHECKED = 4000
+"""Contents of one copy whose results are remembered; beyond that the oldest are forgotten."""
+
+
 class ResultTable:
-    """The last validation of each copy."""
+    """The last validation of each copy, and how those of other contents went."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -107,6 +111,27 @@ class ResultTable:
         statement = insert(tables.results).values(user=user, item=item, **values)
         with self._engine.begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["user", "item"], set_=values))
+            self._note(connection, user, item, stored)
+
+    def _note(self, connection: Connection, user: str, item: str, stored: StoredResult) -> None:
+        checked = tables.checked
+        outcome = {"when": stored.when, "passed": stored.passed, "total": stored.total}
+        statement = insert(checked).values(user=user, item=item, digest=stored.digest, **outcome)
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["user", "item", "digest"], set_=outcome)
+        )
+        mine = (checked.c.user == user) & (checked.c.item == item)
+        newest = select(checked.c.when).where(mine).order_by(checked.c.when.desc())
+        first_too_old = newest.limit(1).offset(MAX_CHECKED).scalar_subquery()
+        connection.execute(delete(checked).where(mine & (checked.c.when <= first_too_old)))
+
+    def by_content(self, user: str, item: str) -> dict[str, tuple[int, int]]:
+        """Checks passed, and checks in all, by the first 12 digits of the SHA-256 of what was validated."""
+        checked = tables.checked
+        query = select(checked.c.digest, checked.c.passed, checked.c.total)
+        query = query.where(checked.c.user == user, checked.c.item == item)
+        with self._engine.connect() as connection:
+            return {row.digest[:12]: (row.passed, row.total) for row in connection.execute(query)}
 
     def get(self, user: str, item: str) -> StoredResult | None:
         """The last result, if there is one."""

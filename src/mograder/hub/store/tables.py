@@ -127,3 +127,16 @@ attempts = Table(
     Column("first_passed", Float),
     PrimaryKeyConstraint("item", "user", "label"),
 )
+
+# How the checks of a content went: told beside each version in the history.
+checked = Table(
+    "checked",
+    metadata,
+    Column("user", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("when", Float, nullable=False),
+    Column("passed", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    PrimaryKeyConstraint("user", "item", "digest"),
+)

@@ -23,12 +23,21 @@ const toast = make("p", { hidden: true });
 document.body.append(make("div", { className: "toast", role: "status" }, toast));
 let fading;
 
-function say(text, seen = false) {
+function say(text, seen = false, ...ways) {
   toast.hidden = false;
   toast.className = seen ? "vh" : "";
-  toast.textContent = text;
+  toast.replaceChildren(text, ...ways);
   clearTimeout(fading);
-  fading = setTimeout(() => (toast.hidden = true), 8000);
+  fading = setTimeout(() => (toast.hidden = true), ways.length ? 20_000 : 8000);
+}
+
+// What was replaced is a version: restoring it is the way back.
+function undo({ archive }, user, item) {
+  if (!archive) return [];
+  const body = new FormData();
+  body.set("version", archive);
+  const url = address("restore", user, item);
+  return [make("button", { type: "button", onclick: ({ target }) => act(url, target, body) }, "Undo")];
 }
 
 // Actions: the buttons of the page's forms
@@ -91,7 +100,7 @@ async function act(url, button, body) {
     if (action === "validate") results(place, item, user, answer);
     else {
       place.querySelector(":scope > .results")?.remove();
-      say(DONE[action](item));
+      say(DONE[action](item), false, ...undo(answer, user, item));
     }
     tellTabs();
   } catch (error) {
