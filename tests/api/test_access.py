@@ -9,12 +9,13 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from mograder.course import Course
-from mograder.hub.api import editor, handoff, teaching
+from mograder.hub.api import editor, handoff, teaching, versions
 from mograder.hub.api import routes as api
 from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import teach, teach_tables, teach_work
+from mograder.hub.pages import versions as version_pages
 from mograder.hub.settings import Options, combine
 from mograder.sessions.launchers.process import ProcessLauncher
 
@@ -26,7 +27,9 @@ ROUTERS = (
     teaching.router,
     editor.router,
     handoff.router,
+    versions.router,
     pages.router,
+    version_pages.router,
     teach.router,
     teach_work.router,
     teach_tables.router,
