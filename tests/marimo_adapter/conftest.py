@@ -30,6 +30,7 @@ class Live:
     place: Path
     spec: options.ServeSpec
     python: Path
+    published: str = ""
     pid: int = 0
     tabs: list[MarimoClient] = field(default_factory=list)
 
@@ -47,7 +48,14 @@ class Live:
 
     def order(self, listener: int, log: int) -> control.Order:
         env = options.environment(self.place / "home", python=self.python)
-        return control.Order(spec=self.spec, cwd=str(self.workspace), env=env, listener=listener, log=log)
+        return control.Order(
+            spec=self.spec,
+            cwd=str(self.workspace),
+            env=env,
+            listener=listener,
+            log=log,
+            notebook=self.published,
+        )
 
     def fork(self) -> Live:
         (self.place / "socket").unlink(missing_ok=True)

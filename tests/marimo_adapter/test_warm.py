@@ -94,6 +94,36 @@ def test_sessions_outlive_a_killed_warm_process(own_warm: Warm, newest: Path, de
             make()
 
 
+def test_a_notebook_that_was_published_later_is_prepared_for_from_its_second_session_on(
+    own_warm: Warm, newest: Path, desk: Path
+) -> None:
+    held = "from mograder.marimo_adapter import ahead\nf'cells: {len(ahead._ready)}'"
+    published = workspace(desk / "published", "numbers.py") / "numbers.py"
+    with forked(own_warm, newest, desk) as make:
+        seen = []
+        for _ in range(2):
+            session = make()
+            session.published = str(published)
+            session.stop()
+            tab = session.fork().tab().start()
+            seen.append(tab.run(tab.cells[-1], held))
+        assert "cells: 2" in seen[0]
+        assert "cells: 3" in seen[1]
+
+
+def test_a_published_notebook_that_can_not_be_read_harms_nobody(
+    own_warm: Warm, newest: Path, desk: Path
+) -> None:
+    (desk / "broken.py").write_text("def (:")
+    with forked(own_warm, newest, desk) as make:
+        for name in ("broken.py", "missing.py"):
+            session = make()
+            session.stop()
+            session.published = str(desk / name)
+            assert session.fork().tab().start().output
+        assert "y is 2" in make().tab().start().outputs.popitem()[1].output["data"]
+
+
 def test_an_ended_session_is_reaped_at_once(own_warm: Warm, newest: Path, desk: Path) -> None:
     with forked(own_warm, newest, desk) as make:
         session = make()

@@ -32,7 +32,8 @@ class Order:
     ``listener`` is a listening socket (``serve`` needs one), ``log`` takes what the session prints (a pipe
     where the session is confined). ``sandbox`` is a pidfd of a process inside the sandbox to join; without
     one, nothing is confined. ``cgroups`` are open ``cgroup.procs`` files. ``program`` is a seccomp filter
-    (empty: none); ``rlimits`` maps names without ``RLIMIT_`` to (soft, hard).
+    (empty: none); ``rlimits`` maps names without ``RLIMIT_`` to (soft, hard). ``notebook`` is the published one that
+    the session's is a copy of (empty: not known): the warm process prepares for the next session of it.
     """
 
     spec: options.ServeSpec | options.ExportSpec
@@ -48,6 +49,7 @@ class Order:
     gid: int | None = None
     nice: int = 0
     umask: int = 0o077
+    notebook: str = ""
 
     @property
     def task(self) -> Task:
@@ -71,6 +73,7 @@ class Order:
         """The order as a message named ``key``, without the descriptors themselves."""
         plain: dict[str, Any] = {"cwd": self.cwd, "env": dict(self.env), "rlimits": dict(self.rlimits)}
         plain |= {"uid": self.uid, "gid": self.gid, "nice": self.nice, "umask": self.umask}
+        plain["notebook"] = self.notebook
         program = base64.b64encode(self.program).decode()
         names, _ = self.descriptors()
         spec = options.dumps(self.spec)

@@ -35,6 +35,11 @@ def settle() -> None:
     gc.freeze()
 
 
+def keep() -> None:
+    """Prepare what was made since ``settle`` for being shared, too."""
+    gc.freeze()
+
+
 def can_immortalise() -> bool:
     """Whether this interpreter is one whose objects can be made immortal, as tried on one of them."""
     if sys.version_info[:2] not in _IMMORTAL or not getattr(sys, "_is_gil_enabled", lambda: True)():

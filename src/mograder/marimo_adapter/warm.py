@@ -60,7 +60,7 @@ def main(words: list[str] | None = None) -> int:
     join.become_subreaper()
     stillness.settle()
     control.send(channel, word)
-    _Warm(channel).run()
+    _Warm(channel, given.notebook).run()
     return 0
 
 
@@ -95,9 +95,12 @@ def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, A
 class _Warm:
     """Answers orders, and reaps at once: a sandbox can not go while a zombie of ours is in it."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, notebook: Path | None) -> None:
         self._channel = channel
         self._live: dict[int, str] = {}
+        self._read: set[tuple[str, int]] = set()
+        if notebook is not None:
+            self._read.add(_version(notebook))
 
     def run(self) -> None:
         """Until the owner has gone."""
@@ -117,12 +120,12 @@ class _Warm:
 
     def _answer(self) -> bool:
         descriptors: list[int] = []
-        key = ""
+        key, notebook = "", ""
         try:
             message, descriptors = control.receive(self._channel)
             if message is None:
                 return False
-            key = str(message.get("id", ""))
+            key, notebook = str(message.get("id", "")), str(message.get("notebook", ""))
             answer = self._do(message, descriptors)
         except (MograderError, OSError) as error:
             answer = {"error": str(error), "kind": type(error).__name__}
@@ -130,7 +133,21 @@ class _Warm:
             for descriptor in descriptors:
                 os.close(descriptor)
         self._tell({"id": key, **answer})
+        if notebook:
+            self._prepare_for(Path(notebook))
         return True
+
+    def _prepare_for(self, notebook: Path) -> None:
+        """Sessions of another published notebook come in crowds: the first one has to do without."""
+        version = _version(notebook)
+        if version in self._read:
+            return
+        self._read.add(version)
+        try:
+            rehearsal.read(notebook)
+        except Exception as error:  # noqa: BLE001 - marimo's own business; sessions read it themselves
+            print(f"mograder: {notebook} is left to each session: {error}", file=sys.stderr)
+        stillness.keep()
 
     def _do(self, message: Mapping[str, Any], descriptors: list[int]) -> dict[str, Any]:
         if message.get("do") == "list":
@@ -154,6 +171,14 @@ class _Warm:
     def _tell(self, message: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the owner has gone; the next read says so
             control.send(self._channel, message)
+
+
+def _version(notebook: Path) -> tuple[str, int]:
+    """What tells a published notebook from its next version."""
+    try:
+        return str(notebook), notebook.stat().st_mtime_ns
+    except OSError:
+        return str(notebook), 0
 
 
 def _start_anew(

@@ -141,6 +141,7 @@ class Maker:
                 gid=how.identity.gid,
                 nice=0 if self._tree is not None else limits.nice(),
                 umask=self._identities.umask,
+                notebook=launch.notebook,
             )
             pid = warm.fork(order, launch.session)
             pidfd = os.pidfd_open(pid)
