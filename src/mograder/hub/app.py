@@ -45,8 +45,9 @@ from mograder.hub.middleware import (
     KnownHosts,
     SecurityHeaders,
 )
+from mograder.hub.origins import Origins
 from mograder.hub.packages import Packages, course_environments
-from mograder.hub.pages import bar, teach, teach_tables, teach_work
+from mograder.hub.pages import bar, teach, teach_tables, teach_work, updates
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import versions as version_pages
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
@@ -54,7 +55,7 @@ from mograder.hub.settings import Settings
 from mograder.hub.snapshots import Snapshots
 from mograder.hub.store.classroom import AttemptTable, MessageTable, VisitTable
 from mograder.hub.store.database import open_database
-from mograder.hub.store.state import CopyTable, LoginTable, ResultTable, SessionTable, TokenTable
+from mograder.hub.store.state import CopyTable, LoginTable, OriginTable, ResultTable, SessionTable, TokenTable
 from mograder.hub.teaching.desk import Desk
 from mograder.hub.teaching.load import Load
 from mograder.hub.teaching.messages import Messages
@@ -136,6 +137,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(versions.router)
     app.include_router(pages.router)
     app.include_router(version_pages.router)
+    app.include_router(updates.router)
     app.include_router(teach.router)
     app.include_router(teach_work.router)
     app.include_router(teach_tables.router)
@@ -203,10 +205,19 @@ def _coursework(
     settings: Settings, engine: Engine, sessions: Sessions, isolation: Isolation, assets: Assets
 ) -> Coursework:
     history = History(settings.state_dir / "history")
+    origins = Origins(settings.state_dir / "origins", OriginTable(engine))
+    workspaces = Workspaces(
+        settings.notebooks_dir,
+        history,
+        CopyTable(engine),
+        prepare=isolation.launcher.prepare,
+        began=origins.began,
+    )
     return Coursework(
         Releases(settings.published_dir),
-        Workspaces(settings.notebooks_dir, history, CopyTable(engine), prepare=isolation.launcher.prepare),
+        workspaces,
         history,
+        origins,
         sessions,
         Packages(course_environments(settings.course, confined=isolation.notice is None)),
         ResultTable(engine),

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,14 +21,17 @@ from mograder.hub.gateway.assets import Assets
 from mograder.hub.history import SAVE, History, Version, digest
 from mograder.hub.isolation import Isolation
 from mograder.hub.locks import KeyedLocks
+from mograder.hub.origins import Origins
 from mograder.hub.packages import Packages
 from mograder.hub.publishing import Publishing
 from mograder.hub.releases import ItemType, Release, Releases
 from mograder.hub.store.classroom import AttemptTable
 from mograder.hub.store.state import ResultTable, StoredResult
+from mograder.hub.updates import Offer, Updates
 from mograder.hub.workspaces import FileStatus, Workspaces, remove_scratch, scratch_copy
 from mograder.marimo_adapter.assets import static_files
 from mograder.marimo_adapter.options import ServeSpec
+from mograder.notebook.merge import Choice
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import LaunchPlan, Session, SessionKey
 from mograder.sessions.progress import Progress
@@ -55,6 +58,7 @@ class ItemState:
     passed: int | None = None
     total: int | None = None
     exported_before: bool = False
+    update_available: bool = False
 
 
 class Coursework:
@@ -68,6 +72,7 @@ class Coursework:
         releases: Releases,
         workspaces: Workspaces,
         history: History,
+        origins: Origins,
         sessions: Sessions,
         packages: Packages,
         results: ResultTable,
@@ -81,6 +86,8 @@ class Coursework:
         self.releases = releases
         self.workspaces = workspaces
         self.history = history
+        self._origins = origins
+        self._updates = Updates(workspaces, history, origins)
         self.sessions = sessions
         self._packages = packages
         self._results = results
@@ -235,6 +242,22 @@ class Coursework:
         async with self._changing(user, name):
             return await asyncio.to_thread(self.workspaces.replace, user, name, data, "restore", expected)
 
+    async def update_offer(self, user: str, name: str) -> Offer:
+        """What an update of a copy to the published version would do. Raises NotFound, Conflict."""
+        return await self._updates.look(user, await asyncio.to_thread(self.releases.get, name))
+
+    async def update(self, user: str, name: str, choices: Mapping[str, Choice], seal: str) -> Offer:
+        """Bring a copy to the published version, as it was looked at. Raises NotFound, Conflict."""
+        release = await asyncio.to_thread(self.releases.get, name)
+        await self._updates.check(user, release, seal)  # before an editor is closed for it
+        async with self._changing(user, name):
+            return await self._updates.apply(user, release, choices, seal)
+
+    async def undo_update(self, user: str, name: str) -> None:
+        """Make a copy what it was before its last update. Raises Conflict."""
+        async with self._changing(user, name):
+            await self._updates.undo(user, name)
+
     # -- checks -------------------------------------------------------------------------------------------
 
     async def validate(self, user: str, name: str) -> dict[str, Any]:
@@ -294,6 +317,9 @@ class Coursework:
             passed,
             total,
             self.workspaces.exported_before(user, name),
+            status is not FileStatus.NOT_STARTED
+            and release is not None
+            and self._origins.outdated(user, release),
         )
 
     def _active(self, kind: str, user: str, name: str) -> bool:

@@ -14,7 +14,7 @@ from mograder.course import item_name, user_name
 from mograder.errors import Conflict, MograderError, NotFound, TooLarge, UnsafeFile
 from mograder.hub.files import Directory, Entry
 from mograder.hub.history import MAX_VERSION_BYTES, SAVE, History, Version, digest
-from mograder.hub.releases import Release
+from mograder.hub.releases import MAX_FILE_BYTES, Release
 from mograder.trees import remove_tree
 
 MAX_NOTEBOOK_BYTES = 20 << 20
@@ -53,12 +53,14 @@ class Workspaces:
         *,
         prepare: Callable[[Path, str], None] = lambda directory, user: None,
         max_notebook: int = MAX_NOTEBOOK_BYTES,
+        began: Callable[[str, Release, bytes], None] = lambda user, release, notebook: None,
     ) -> None:
         self._root = root
         self._history = history
         self._copies = copies
         self._prepare = prepare  # gives a new workspace to the user that sessions run as
         self._max_notebook = max_notebook  # bytes
+        self._began = began  # is told of which release, with which notebook, a copy was made
 
     def path(self, user: str, item: str) -> Path:
         """Where a workspace is (whether it exists or not)."""
@@ -150,6 +152,24 @@ class Workspaces:
         with self.open(user, item, create=True) as directory:
             return self._replace(directory, user, item, version.file, data, "restore")
 
+    def put_file(self, user: str, item: str, name: str, data: bytes, reason: str) -> Version | None:
+        """Write one file of a workspace; what it replaces is kept, and returned."""
+        with self.open(user, item) as directory:
+            return self._replace(directory, user, item, name, data, reason)
+
+    def file_digest(self, user: str, item: str, name: str) -> str:
+        """The SHA-256 of one file of a workspace. Raises NotFound, TooLarge or UnsafeFile."""
+        with self.open(user, item) as directory:
+            return digest(directory.read(name, MAX_FILE_BYTES))
+
+    def unchanged(self, user: str, item: str) -> bool:
+        """Whether the notebook is what the copy began with. Raises as `notebook`."""
+        return digest(self.notebook(user, item)) == self._copies.get_copy(user, item)[0]
+
+    def begins_with(self, user: str, item: str, data: bytes) -> None:
+        """From now on the copy counts as unchanged while its notebook is ``data``."""
+        self._copies.set_base(user, item, digest(data))
+
     def snapshot(self, user: str, item: str) -> Version:
         """Keep the notebook as it is now. Raises as `notebook`, and Conflict if the history is full."""
         return self._history.keep(user, item, _notebook(item), self.notebook(user, item), SAVE)
@@ -190,6 +210,7 @@ class Workspaces:
                     self._replace(directory, user, release.name, name, release.read(name), reason)
             kept = self._replace(directory, user, release.name, release.notebook, data, reason)
         self._copies.set_base(user, release.name, digest(data))
+        self._began(user, release, data)
         return kept
 
     def _replace(

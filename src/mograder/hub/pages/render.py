@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jinja2
 
-from mograder.hub.pages import teach_views, version_views, views, words
+from mograder.hub.pages import teach_views, update_views, version_views, views, words
 from mograder.hub.pages.assets import asset_url
 
 _TEMPLATES: dict[type, str] = {
@@ -15,6 +15,7 @@ _TEMPLATES: dict[type, str] = {
     views.CheckReport: "report.html",
     views.Problem: "problem.html",
     views.SignOut: "sign_out.html",
+    update_views.Update: "update.html",
     teach_views.Course: "teach_course.html",
     teach_views.Confirm: "teach_confirm.html",
     teach_views.Radar: "teach_radar.html",
@@ -40,7 +41,9 @@ def _environment() -> jinja2.Environment:
 _ENVIRONMENT = _environment()
 
 
-def render(view: views.View | version_views.VersionView | teach_views.TeachView) -> str:
+def render(
+    view: views.View | version_views.VersionView | update_views.Update | teach_views.TeachView,
+) -> str:
     """The whole page for ``view``. Its content type is ``text/html; charset=utf-8``."""
     template = _ENVIRONMENT.get_template(_TEMPLATES[type(view)])
     return template.render(view=view, page=view.page)

@@ -31,6 +31,7 @@ _SAID = {
     "downloaded": "{item} is ready to be edited.",
     "reset": "{item} is back to the published version; your work is kept in its history.",
     "uploaded": "Your notebook replaced {item}; the old one is kept in its history.",
+    "updated": "{item} has the new version now; your work is kept in its history.",
     "restored": "The older version of {item} is back; the one before it is kept in the history.",
     "exported": "{item} is marked as exported.",
 }
@@ -163,6 +164,7 @@ def item_row(request: Request, state: ItemState) -> views.ItemRow:
         due=due,
         last_check=check,
         exported_before=state.exported_before,
+        update_available=state.update_available,
     )
 
 

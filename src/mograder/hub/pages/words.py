@@ -23,6 +23,7 @@ REASONS = {
     "reset": "Replaced by a reset",
     "upload": "Replaced by an upload",
     "restore": "Replaced by an older version",
+    "update": "Replaced by an update",
     "save": "Saved in the editor",
     "export": "Exported",
 }

@@ -84,6 +84,27 @@ class CopyTable:
             connection.execute(statement.on_conflict_do_update(index_elements=["user", "item"], set_=values))
 
 
+class OriginTable:
+    """Which release each copy comes from."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get(self, user: str, item: str) -> tuple[str | None, str | None]:
+        """The release's key, and the key before the last update."""
+        query = select(tables.origins).where(tables.origins.c.user == user, tables.origins.c.item == item)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return (None, None) if row is None else (row["release"], row["before"])
+
+    def put(self, user: str, item: str, release: str, before: str | None) -> None:
+        """Note both."""
+        values = {"release": release, "before": before}
+        statement = insert(tables.origins).values(user=user, item=item, **values)
+        with self._engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["user", "item"], set_=values))
+
+
 @dataclass(frozen=True)
 class StoredResult:
     """A validation that was kept: of which content, how many checks passed, and the result as JSON text."""

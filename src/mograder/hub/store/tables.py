@@ -35,6 +35,17 @@ copies = Table(
     PrimaryKeyConstraint("user", "item"),
 )
 
+# The release that a copy comes from, and the one before its last update (`mograder.hub.origins`).
+origins = Table(
+    "origins",
+    metadata,
+    Column("user", String, nullable=False),
+    Column("item", String, nullable=False),
+    Column("release", String, nullable=False),
+    Column("before", String),
+    PrimaryKeyConstraint("user", "item"),
+)
+
 # The last validation of a copy, by the content that was validated.
 results = Table(
     "results",
