@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.hub import NOTEBOOK, RunningHub
+from tests.support.hub import NOTEBOOK, RunningHub, make_course, running
 
 pytestmark = pytest.mark.real
 
@@ -218,6 +221,43 @@ def test_validate_runs_the_notebook_and_tells_its_checks(hub: RunningHub, alice:
     report = alice.get(f"validate-report/{me(alice)}/A1-Answer")
     assert "The answer" in report.text
     assert report.headers["content-security-policy"].startswith("sandbox")
+
+
+ENDLESS = """
+
+@app.cell
+def _(answer):
+    while answer:
+        pass
+    return
+
+
+if __name__ =="""
+
+
+def test_checks_are_told_while_the_notebook_runs_and_an_endless_loop_leaves_those_that_finished(
+    course_root: Path,
+) -> None:
+    course = make_course(course_root / "endless", "[hub]\nvalidate_timeout = 12\n")
+    with running(course) as hub, hub.client("ada") as ada, ThreadPoolExecutor() as threads:
+        ada.post("download-release/ada/A1-Answer").raise_for_status()
+        path = course / "hub-notebooks" / "ada" / "A1-Answer" / "A1-Answer.py"
+        text = path.read_text().replace("None  # YOUR", "42  # YOUR").replace("\n\nif __name__ ==", ENDLESS)
+        path.write_text(text)
+        answer = threads.submit(ada.post, "validate/ada/A1-Answer")
+        with ada.stream("GET", "validate-events/ada/A1-Answer") as told:
+            lines = iter(told.iter_lines())
+            assert "event: check" in lines
+            check = json.loads(next(lines).removeprefix("data: "))
+            assert (check["label"], check["status"]) == ("Q1: the answer", "success")
+            assert not answer.done()
+            assert "event: end" in lines
+        found = answer.result().json()
+    assert [check["label"] for check in found["checks"]] == ["Q1: the answer"]
+    assert found["export_ok"] is False
+    assert found["export_error"] == (
+        'The notebook did not finish within 12 s and was stopped. 1 check had finished, the last was "Q1: the answer".'
+    )
 
 
 def test_another_students_work_is_closed_on_every_route(hub: RunningHub, alice: httpx.Client) -> None:

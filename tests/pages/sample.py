@@ -105,6 +105,7 @@ class Sample:
     uploads: list[bytes] = field(default_factory=list)
     proofs: list[tuple[str | None, str | None]] = field(default_factory=list)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    live: list[dict[str, Any]] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
     view: views.View | None = None
 
@@ -279,6 +280,16 @@ def make_app(sample: Sample) -> FastAPI:
     async def validate(request: Request, user: str, item: str) -> Response:
         sample.change(item, last_check="1 of 4")
         return await action(request, "validated", VALIDATION)
+
+    @app.get("/validate-events/{user}/{item}")
+    async def validate_events(user: str, item: str) -> Response:
+        async def lines() -> AsyncIterator[str]:
+            for check in sample.live:
+                yield f"event: check\ndata: {json.dumps(check)}\n\n"
+            await asyncio.to_thread(sample.hold.wait, 10)
+            yield "event: end\ndata: {}\n\n"
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
 
     @app.post("/download-release/{user}/{item}")
     async def download(request: Request, user: str, item: str) -> Response:

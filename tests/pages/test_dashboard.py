@@ -76,6 +76,23 @@ def test_validate_shows_each_check_below_the_row(tab: Page, sample: Sample) -> N
     expect(results).to_have_count(0)
 
 
+def test_checks_are_shown_as_they_come_until_the_answer_takes_their_place(tab: Page, sample: Sample) -> None:
+    sample.live = [
+        {"label": "Q1: mean", "status": "success", "details": ["✓ the mean"]},
+        {"label": "Q2: <b>bold</b>", "status": "warn", "details": []},
+    ]
+    sample.hold.clear()
+    tab.goto("")
+    tab.get_by_role("button", name="Validate A2-Regression").click()
+    running = tab.get_by_role("region", name="A2-Regression: running…")
+    expect(running.locator(".checks > li")).to_have_count(2)
+    expect(running.get_by_text("Q2: <b>bold</b>")).to_be_visible()
+    expect(running.get_by_text("WAITING", exact=True)).to_be_visible()
+    sample.hold.set()
+    expect(tab.get_by_role("region", name="A2-Regression: 1 of 4 checks pass")).to_be_visible()
+    expect(running).to_have_count(0)
+
+
 def test_a_button_says_that_it_is_busy_and_a_double_click_asks_once(tab: Page, sample: Sample) -> None:
     sample.hold.clear()
     tab.goto("")

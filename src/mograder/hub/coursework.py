@@ -16,6 +16,7 @@ from typing import Any
 from mograder.environments import Environment
 from mograder.errors import Conflict, MograderError, NotALecture, NotFound
 from mograder.hub import uploads
+from mograder.hub.checking import Checking
 from mograder.hub.engine_runner import EngineRunner
 from mograder.hub.gateway.assets import Assets
 from mograder.hub.history import SAVE, History, Version, digest
@@ -100,6 +101,7 @@ class Coursework:
         self._changes = KeyedLocks()
         self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
         self._validating = asyncio.Semaphore(2)
+        self.checking = Checking()
 
     def publishing(self, course: Path) -> Publishing:
         """The instructors' half, on the same releases and packages."""
@@ -381,9 +383,11 @@ class Coursework:
             asset_url=await self._asset_url(environment),
             scratch_dir=self._state_dir / "run",
         )
-        async with self._validating:
-            runner = self._runner(user, release, environment)
-            result = await asyncio.to_thread(validate, job, runner)
+        with self.checking.run(user, name) as run:
+            async with self._validating:
+                run.begin()
+                runner = self._runner(user, release, environment)
+                result = await asyncio.to_thread(validate, job, runner, run.found)
         await asyncio.to_thread(self._keep, user, name, content, result)
         return result.to_json()
 

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from mograder.errors import NotFound
 from mograder.hub.api import schema
 from mograder.hub.api.access import Work, requires
-from mograder.hub.api.events import KEEP_ALIVE
+from mograder.hub.api.events import KEEP_ALIVE, checks
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
@@ -55,6 +55,21 @@ async def validate(
     """The checks of the notebook as it is saved now."""
     result = schema.Validation(**await work.validate(user, assignment))
     return JSONResponse(result.model_dump())
+
+
+@router.get("/checks")
+async def found_checks(
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.USE_SESSION, from_editor=True),
+    work: Coursework = Work,
+) -> Response:
+    """What the run of the checks that goes on finds, as server-sent events."""
+    return StreamingResponse(
+        checks(work.checking, user, assignment),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
+    )
 
 
 @router.post("/keep", response_model=schema.Ok)

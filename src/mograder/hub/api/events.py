@@ -1,14 +1,19 @@
-"""The events of a start as text for ``EventSource``."""
+"""The events of a start and of a run of the checks as text for ``EventSource``."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any, TypeVar
 
+from mograder.hub.checking import Checking
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import SessionKey, State
 from mograder.sessions.progress import Event
+from mograder.validation.model import CheckResult
+
+T = TypeVar("T")
 
 KEEP_ALIVE = 15.0
 """Seconds of silence after which a comment is sent, so that no proxy takes the line for dead."""
@@ -20,18 +25,35 @@ async def stream(sessions: Sessions, key: SessionKey) -> AsyncIterator[bytes]:
     if session is not None and session.state is State.READY:
         yield encode(Event("ready", "The notebook is ready.", url=session.url))
         return
-    events = sessions.progress(key).watch()
+    async for piece in _kept_alive(sessions.progress(key).watch()):
+        yield b": still here\n\n" if piece is None else encode(piece)
+
+
+async def checks(checking: Checking, user: str, item: str) -> AsyncIterator[bytes]:
+    """What a run of the checks finds, as it finds it: step (a sentence), check (its result), end."""
+    async for piece in _kept_alive(checking.watch(user, item)):
+        if piece is None:
+            yield b": still here\n\n"
+        elif isinstance(piece, CheckResult):
+            yield _encode("check", piece.to_json())
+        else:
+            yield _encode("step", {"text": piece})
+    yield _encode("end", {})
+
+
+async def _kept_alive(events: AsyncIterator[T]) -> AsyncIterator[T | None]:
+    """``events``, and None whenever there was none for a while."""
     upcoming = asyncio.ensure_future(anext(events, None))
     try:
         while True:
             await asyncio.wait([upcoming], timeout=KEEP_ALIVE)
             if not upcoming.done():
-                yield b": still here\n\n"
+                yield None
                 continue
             event = upcoming.result()
             if event is None:
                 return
-            yield encode(event)
+            yield event
             upcoming = asyncio.ensure_future(anext(events, None))
     finally:
         upcoming.cancel()
@@ -47,4 +69,8 @@ def encode(event: Event) -> bytes:
         "place": event.place,
         "estimate": event.estimate,
     }
-    return f"event: {event.kind}\ndata: {json.dumps(data)}\n\n".encode()
+    return _encode(event.kind, data)
+
+
+def _encode(kind: str, data: dict[str, Any]) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode()

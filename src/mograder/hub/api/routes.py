@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from mograder.errors import TooLarge
 from mograder.hub.api import schema
 from mograder.hub.api.access import Work, requires
-from mograder.hub.api.events import stream
+from mograder.hub.api.events import checks, stream
 from mograder.hub.api.respond import attachment, done, replaced
 from mograder.hub.content import Place
 from mograder.hub.content_door import ContentDoor
@@ -206,6 +206,18 @@ async def validate(
     """Run the notebook to its end in a copy and say what its checks found."""
     result = schema.Validation(**await work.validate(user, assignment))
     return done(request, result, said="validated", to=f"results/{user}/{assignment}")
+
+
+@router.get("/validate-events/{user}/{assignment}", response_class=StreamingResponse)
+async def validate_events(
+    user: str, assignment: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
+) -> Response:
+    """What the run of the checks that goes on finds, as server-sent events: step, check, end."""
+    return StreamingResponse(
+        checks(work.checking, user, assignment),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
+    )
 
 
 @router.get("/validate-report/{user}/{assignment}", response_class=Response)

@@ -112,13 +112,17 @@
   async function validate() {
     if (check.ariaBusy) return;
     check.ariaBusy = "true";
-    show("Checks", make("p", { className: "soft" }, "Your notebook is being run from top to bottom…"));
+    const found = make("ul", { className: "checks", "aria-live": "polite" });
+    show("Checks", make("p", { className: "soft" }, "Your notebook is being run from top to bottom…"), found);
+    const run = new EventSource(`${base}_hub/checks`); // each check as it comes, until the answer takes their place
+    run.addEventListener("check", ({ data }) => found.append(verdict(JSON.parse(data))));
     try {
       results(await ask("validate"));
     } catch (error) {
       const sentence = error instanceof TypeError ? "The hub does not answer. Your work is safe." : error.message;
       show("That did not work", make("p", { role: "alert" }, plain(sentence)), button("Try again", validate, { className: "first" }));
     } finally {
+      run.close();
       check.ariaBusy = null;
     }
   }

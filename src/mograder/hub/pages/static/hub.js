@@ -95,6 +95,7 @@ async function act(url, button, body) {
   busy.add(url);
   button.ariaBusy = "true";
   say(action === "validate" ? `Running ${item}…` : "One moment…");
+  const run = action === "validate" ? follow(place, item, user) : null;
   try {
     const answer = await ask(url, body);
     if (action === "validate") results(place, item, user, answer);
@@ -106,6 +107,7 @@ async function act(url, button, body) {
   } catch (error) {
     refused(place, item, error, () => act(url, button, body));
   } finally {
+    run?.close();
     busy.delete(url);
     button.ariaBusy = null;
     refresh();
@@ -125,6 +127,17 @@ function show(place, heading, ...content) {
   place.append(box);
   box.scrollIntoView({ block: "nearest" });
   say(heading, true);
+}
+
+// The checks of a run as they come, until its answer takes their place. Whoever follows ends it.
+function follow(place, item, user) {
+  const found = make("ul", { className: "checks", ariaLive: "polite" });
+  const source = new EventSource(address("validate-events", user, item));
+  source.addEventListener("check", ({ data }) => {
+    if (!found.childElementCount) show(place, `${item}: running…`, found);
+    found.append(verdict(JSON.parse(data)));
+  });
+  return source;
 }
 
 function refused(place, item, error, again) {
