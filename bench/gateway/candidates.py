@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.gateway.hub import PREFIX
 
 PROXY_CORE, LOAD_CORE = 0, 1
+BINARIES = Path(__file__).parent / "node_modules" / ".bin"
 # As a hub with many sessions needs it: the socket comes with the permission, and is therefore dialled for each request.
 NGINX = """
 daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid {dir}/nginx.pid; error_log {dir}/error.log crit;
@@ -55,8 +56,8 @@ class Running:
 
     def cpu(self) -> float:
         """Return the CPU time used so far, in seconds."""
-        ticks = sum(sum(map(int, _stat(pid)[11:13])) for pid in self._family())
-        return ticks / os.sysconf("SC_CLK_TCK")
+        threads = (path for pid in self._family() for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+        return sum(int(path.read_text().split()[0]) for path in threads) / 1e9
 
     def memory(self) -> int:
         """Return the resident memory, in bytes."""
@@ -147,7 +148,7 @@ def _nginx(stack: ExitStack, directory: Path, socket_path: str) -> Running | Non
 
 
 def _configurable_http_proxy(stack: ExitStack, direct: int) -> Running | None:
-    program = shutil.which("configurable-http-proxy")
+    program = shutil.which("configurable-http-proxy", path=f"{BINARIES}:{os.environ.get('PATH', '')}")
     if program is None:
         return None
     port, api = free_port(), free_port()

@@ -5,6 +5,9 @@
  *   load put    PORT PATH BYTES SECONDS HEADERS       POSTs of BYTES, one after the other
  *   load ws     PORT PATH CONNECTIONS SECONDS SIZE HEADERS   ping-pong on every connection at once
  *   load hold   PORT PATH CONNECTIONS HEADERS         opens WebSockets, says so, holds them until stdin ends
+ *   load stall  PORT PATH HEADERS                     a GET whose answer nobody reads, until stdin ends
+ *
+ * A path with "flood" in it is answered, over HTTP and WebSocket alike, with 500 MB as fast as they are taken.
  *
  * HEADERS is one argument with \r\n after every line. Results are one line of JSON. One thread, epoll.
  */
@@ -25,7 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 1 << 18, HEAD = 1 << 14, BIG = 5 << 20, SMALL = 128 };
+enum { CHUNK = 1 << 18, HEAD = 1 << 14, BIG = 5 << 20, SMALL = 128, UNIT = 1 << 16, FLOOD = 7630 * UNIT };
+/* A WebSocket frame, and as good a body as any. */
+static char unit[UNIT] = {(char)0x82, 127, 0, 0, 0, 0, 0, 0, (char)0xff, (char)0xf6};
 static char scratch[CHUNK];
 static int ep;
 
@@ -85,7 +90,7 @@ static void accept_for(const char *key, char out[29]) {
 /* Connections of both roles. */
 typedef struct {
     int fd, state, chunked;
-    size_t have, left, out_at, out_size, out_room;
+    size_t have, left, flood, out_at, out_size, out_room;
     double since;
     char *out, head[HEAD];
 } Conn;
@@ -114,7 +119,18 @@ static int flush_out(Conn *c) {
         if (n < 0) return -1;
         c->out_at += n;
     }
-    if (c->out_room) epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &(struct epoll_event){.events = EPOLLIN, .data.ptr = c});
+    int flooding = c->flood > 0;
+    while (c->flood) {
+        size_t at = (FLOOD - c->flood) % UNIT;
+        ssize_t n = send(c->fd, unit + at, UNIT - at, MSG_NOSIGNAL);
+        if (n < 0 && errno == EAGAIN) {
+            epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &(struct epoll_event){.events = EPOLLIN | EPOLLOUT, .data.ptr = c});
+            return 0;
+        }
+        if (n < 0) return -1;
+        c->flood -= n;
+    }
+    if (c->out_room || flooding) epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &(struct epoll_event){.events = EPOLLIN, .data.ptr = c});
     free(c->out);
     c->out = NULL;
     c->out_at = c->out_size = c->out_room = 0;
@@ -172,7 +188,17 @@ static void make_answers(void) {
     }
     sizes[2] += sprintf(answers[2] + sizes[2], "0\r\n\r\n");
 }
+static int floods(Conn *c) { return memmem(c->head, strstr(c->head, "\r\n") - c->head, "flood", 5) != NULL; }
+static int flood(Conn *c) {
+    char head[128];
+    int n = sprintf(head, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", FLOOD);
+    c->state = IN_HEAD;
+    if (put_out(c, head, n) < 0) return -1;
+    c->flood = FLOOD;
+    return flush_out(c);
+}
 static int answer(Conn *c) {
+    if (floods(c)) return flood(c);
     char *line = strstr(c->head, "\r\n");
     int which = memmem(c->head, line - c->head, "big", 3) ? 1 : memmem(c->head, line - c->head, "chunked", 7) ? 2 : 0;
     c->state = IN_HEAD;
@@ -184,7 +210,10 @@ static int upgrade(Conn *c, const char *key) {
     accept_for(key, accept);
     int n = sprintf(head, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", accept);
     c->state = SOCKET;
-    return put_out(c, head, n);
+    int flooding = floods(c);
+    if (put_out(c, head, n) < 0) return -1;
+    c->flood = flooding ? FLOOD : 0;
+    return flooding ? flush_out(c) : 0;
 }
 /* Echo whole frames: drop the mask, keep the rest. Return how many bytes were whole frames, -1 to end. */
 static ssize_t echo(Conn *c, char *data, size_t size) {
@@ -474,6 +503,18 @@ static int hold(int port, const char *path, int connections, const char *headers
     while (read(0, scratch, sizeof scratch) > 0) {}
     return 0;
 }
+static int stall(int port, const char *path, const char *headers) {
+    int fd = dial(port);
+    size_t n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n", path, port, headers);
+    failed = fd < 0 || send(fd, request, n, MSG_NOSIGNAL) != (ssize_t)n;
+    report(0, 0);
+    fflush(stdout);
+    while (read(0, scratch, sizeof scratch) > 0) {}
+    char start[14] = "HTTP/1.1 200"; /* still nothing: some read it all first */
+    recv(fd, start, 12, MSG_DONTWAIT);
+    if (strcmp(start, "HTTP/1.1 200")) fprintf(stderr, "stall: %s\n", start);
+    return strcmp(start, "HTTP/1.1 200") != 0;
+}
 
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
@@ -484,6 +525,7 @@ int main(int argc, char **argv) {
     if (!strcmp(mode, "put") && argc == 7) return put(atoi(argv[2]), argv[3], strtoul(argv[4], 0, 10), atof(argv[5]), argv[6]);
     if (!strcmp(mode, "ws") && argc == 8) return ws(atoi(argv[2]), argv[3], atoi(argv[4]), atof(argv[5]), strtoul(argv[6], 0, 10), argv[7]);
     if (!strcmp(mode, "hold") && argc == 6) return hold(atoi(argv[2]), argv[3], atoi(argv[4]), argv[5]);
+    if (!strcmp(mode, "stall") && argc == 5) return stall(atoi(argv[2]), argv[3], argv[4]);
     fprintf(stderr, "see the top of load.c\n");
     return 2;
 }
