@@ -34,6 +34,9 @@ class HubSection(_Section):
     """``[hub]``: how the hub runs. Every key is documented in docs/configuration.md."""
 
     title: str = Field("", max_length=200, description="Name of the course on every page.")
+    accent: str = Field("", description='Accent colour of the pages, as "#1f5a4c"; it is made readable.')
+    logo: str = Field("", description="Picture beside the course's name (SVG, PNG, JPEG), up to 200 kB.")
+    notice: str = Field("", max_length=500, description="A sentence on top of every page.")
     host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104  a server for a class
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
     notebooks_dir: RelativeOrAbsolutePath = Field(

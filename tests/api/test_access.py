@@ -13,8 +13,8 @@ from mograder.hub.api import editor, handoff, teaching, versions
 from mograder.hub.api import routes as api
 from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
+from mograder.hub.pages import account, teach, teach_tables, teach_work, updates
 from mograder.hub.pages import routes as pages
-from mograder.hub.pages import teach, teach_tables, teach_work, updates
 from mograder.hub.pages import versions as version_pages
 from mograder.hub.settings import Options, combine
 from mograder.sessions.launchers.process import ProcessLauncher
@@ -31,6 +31,7 @@ ROUTERS = (
     pages.router,
     version_pages.router,
     updates.router,
+    account.router,
     teach.router,
     teach_work.router,
     teach_tables.router,

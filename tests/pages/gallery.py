@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from mograder.hub.pages import version_views, views
+from mograder.hub.pages import account_views, update_views, version_views, views
 from tests.pages import sample as samples
 from tests.pages.sample import Sample, served
 
@@ -43,6 +43,15 @@ def all_views(sample: Sample) -> dict[str, views.View]:
             page, HOSTILE, HOSTILE, samples.OLD_CELLS, samples.NEW_CELLS.replace("by hand", HOSTILE)
         ),
         "compare-text": samples.comparison(page, "alice", "A2-Regression", "def (:", "def a():\n    pass"),
+        "account": account_views.Account(
+            page,
+            samples.NOW,
+            "proxy",
+            (account_views.SignIn("proxy", samples.NOW, samples.NOW),),
+            sample.dashboard().sessions,
+        ),
+        "update": samples.update(page, "alice", "A2-Regression"),
+        "update-none": update_views.Update(page, "alice", "A2-Regression", can_undo=True),
         "report": samples.report(page, "alice", "A2-Regression"),
         "problem-404": views.Problem(
             page, 404, 'No release named "A9". Published: A1, A2, L01-Intro.', tip="mograder hub publish A9"

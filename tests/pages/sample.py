@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from mograder.hub.pages import version_views, views
+from mograder.hub.pages import update_views, version_views, views
 from mograder.hub.pages.assets import static_table
 from mograder.hub.pages.render import content_security_policy, render
 from mograder.notebook.difference import compare
@@ -189,6 +189,20 @@ def comparison(page: views.Page, owner: str, item: str, old: str = OLD_CELLS, ne
     return version_views.Compare(
         page, owner, item, sides[2], sides[0], sides, found.cells, found.by_cell, found.cut, "0" * 64
     )
+
+
+def update(page: views.Page, owner: str, item: str) -> update_views.Update:
+    sides = (
+        update_views.Side("mine", True),
+        update_views.Side("new", False),
+        update_views.Side("both", False),
+    )
+    parts = (
+        update_views.Part("1", "slope = 2", "slope = ...  # YOUR CODE HERE, in metres", sides),
+        update_views.Part("2", None, "W" * 300, sides[:2]),
+    )
+    facts = ("2 cells that you did not change become the new ones.", "New files: data.csv.")
+    return update_views.Update(page, owner, item, True, "0" * 32, facts, parts, editor_open=True)
 
 
 def report(page: views.Page, owner: str, item: str) -> views.CheckReport:

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.pages.conftest import is_trouble
+from tests.pages.test_look import findings
 from tests.support.hub import RunningHub, end_engine, make_course, start
 from tests.support.students import ITEM, Student
 
@@ -93,6 +94,7 @@ def test_every_page_fits_and_is_quiet(chromium: Browser, school: School, width: 
         assert answer.status == 200, path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert page.locator("h1").count() == 1, path
+        assert findings(page) == [], path
         name = path.split("?")[0].replace("/", "-")
         page.screenshot(path=pictures / f"{name}-{width}-{scheme}.png", full_page=True)
     context.close()

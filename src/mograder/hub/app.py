@@ -47,7 +47,7 @@ from mograder.hub.middleware import (
 )
 from mograder.hub.origins import Origins
 from mograder.hub.packages import Packages, course_environments
-from mograder.hub.pages import bar, teach, teach_tables, teach_work, updates
+from mograder.hub.pages import account, bar, brand, teach, teach_tables, teach_work, updates
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import versions as version_pages
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
@@ -115,6 +115,8 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     )
     app.state.settings = settings
     app.state.gate = gate
+    app.state.logins = logins
+    app.state.brand = brand.load(settings.hub, settings.course.root)
     app.state.ledger = ledger
     app.state.content_door = content_door
     app.state.apart = content is not None and content.is_another_name
@@ -138,6 +140,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(pages.router)
     app.include_router(version_pages.router)
     app.include_router(updates.router)
+    app.include_router(account.router)
     app.include_router(teach.router)
     app.include_router(teach_work.router)
     app.include_router(teach_tables.router)

@@ -81,6 +81,18 @@ class Logins:
         """Log out. Nothing happens if the cookie is unknown."""
         self._end(self.digest(cookie))
 
+    def end_all(self, user: str) -> int:
+        """Log somebody out everywhere; how many logins that were."""
+        mine = self.of(user)
+        for login in mine:
+            self._end(login.digest)
+        return len(mine)
+
+    def of(self, user: str) -> list[Login]:
+        """Somebody's logins, the one that was used last first."""
+        mine = (login for login in self._known.values() if login.user == user and not self._expired(login))
+        return sorted(mine, key=lambda login: login.last_seen, reverse=True)
+
     def latest(self) -> dict[str, Login]:
         """Everybody's login that was used last, by name."""
         found: dict[str, Login] = {}

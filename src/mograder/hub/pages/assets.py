@@ -13,6 +13,7 @@ _TYPES = {
     "teach.css": "text/css; charset=utf-8",
     "single.css": "text/css; charset=utf-8",
     "diff.css": "text/css; charset=utf-8",
+    "account.css": "text/css; charset=utf-8",
     "update.css": "text/css; charset=utf-8",
     "bar.css": "text/css; charset=utf-8",
     "bar.js": "text/javascript; charset=utf-8",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
 from fastapi import Depends, Request
 
@@ -10,6 +11,12 @@ from mograder.hub.api import forms
 from mograder.hub.identity.model import Identity
 from mograder.hub.pages import views
 from mograder.hub.teaching.desk import Desk
+from mograder.sessions.model import Session
+
+THEME = "mograder_theme"
+"""The cookie that keeps how the pages look."""
+
+THEMES: dict[str, Literal["", "light", "dark"]] = {"": "", "light": "light", "dark": "dark"}
 
 
 def page(request: Request, who: Identity | None) -> views.Page:
@@ -28,6 +35,10 @@ def page(request: Request, who: Identity | None) -> views.Page:
             views.Note(m.id, m.author, moment(m.when), m.text) for m in state.messages.shown_to(user) if user
         ),
         visits=tuple(views.Look(v.visitor, v.item, moment(v.when)) for v in state.visits.to(user) if user),
+        theme=THEMES.get(request.cookies.get(THEME, ""), ""),
+        brand_css=state.brand.css,
+        logo=state.brand.logo,
+        notice=state.brand.notice,
     )
 
 
@@ -39,6 +50,17 @@ def root(request: Request) -> str:
 def moment(seconds: float) -> datetime:
     """Seconds since the epoch as an aware time in the machine's zone."""
     return datetime.fromtimestamp(seconds, UTC).astimezone()
+
+
+def session_row(session: Session) -> views.SessionRow:
+    """A running notebook."""
+    return views.SessionRow(
+        username=session.key.user,
+        item=session.key.item,
+        kind=session.key.kind,
+        url=f"{views.path(session.key.kind, 'user', session.key.user, session.key.item)}/",
+        last_seen=datetime.fromtimestamp(session.last_seen, UTC),
+    )
 
 
 def title(name: str) -> str:

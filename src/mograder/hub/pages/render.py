@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jinja2
 
-from mograder.hub.pages import teach_views, update_views, version_views, views, words
+from mograder.hub.pages import account_views, teach_views, update_views, version_views, views, words
 from mograder.hub.pages.assets import asset_url
 
 _TEMPLATES: dict[type, str] = {
@@ -16,6 +16,7 @@ _TEMPLATES: dict[type, str] = {
     views.Problem: "problem.html",
     views.SignOut: "sign_out.html",
     update_views.Update: "update.html",
+    account_views.Account: "account.html",
     teach_views.Course: "teach_course.html",
     teach_views.Confirm: "teach_confirm.html",
     teach_views.Radar: "teach_radar.html",
@@ -42,7 +43,11 @@ _ENVIRONMENT = _environment()
 
 
 def render(
-    view: views.View | version_views.VersionView | update_views.Update | teach_views.TeachView,
+    view: views.View
+    | version_views.VersionView
+    | update_views.Update
+    | account_views.Account
+    | teach_views.TeachView,
 ) -> str:
     """The whole page for ``view``. Its content type is ``text/html; charset=utf-8``."""
     template = _ENVIRONMENT.get_template(_TEMPLATES[type(view)])

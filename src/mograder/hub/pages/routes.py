@@ -18,10 +18,10 @@ from mograder.hub.identity.policy import Action
 from mograder.hub.middleware import set_cookie
 from mograder.hub.pages import views
 from mograder.hub.pages.assets import static_table
-from mograder.hub.pages.common import page, root, title
+from mograder.hub.pages.common import page, root, session_row, title
 from mograder.hub.pages.render import render
 from mograder.hub.releases import ItemType
-from mograder.sessions.model import Kind, Session, SessionKey, State
+from mograder.sessions.model import Kind, SessionKey, State
 
 router = APIRouter(include_in_schema=False)
 
@@ -57,7 +57,7 @@ async def dashboard(
             for state in items
             if state.type is ItemType.LECTURE
         ),
-        sessions=tuple(_session(session) for session in running),
+        sessions=tuple(session_row(session) for session in running),
         flash=_flash(done, item, {state.name for state in items}),
     )
     return HTMLResponse(render(view))
@@ -105,15 +105,20 @@ async def results(
 
 
 @router.get("/static/{version}/{name}")
-async def static(version: str, name: str) -> Response:
-    """A file of the pages' own, under an address that never changes its content."""
-    found = static_table().get(f"static/{version}/{name}")
+async def static(request: Request, version: str, name: str) -> Response:
+    """A file of the pages' own or of the course's brand, under an address that never changes its content."""
+    address = f"static/{version}/{name}"
+    found = static_table().get(address) or request.app.state.brand.files.get(address)
     if found is None:
         raise NotFound("There is no such file.")
     data, content_type = found
     return Response(
         data,
-        headers={"Content-Type": content_type, "Cache-Control": "public, max-age=31536000, immutable"},
+        headers={
+            "Content-Type": content_type,
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",  # a logo is a document
+        },
     )
 
 
@@ -165,16 +170,6 @@ def item_row(request: Request, state: ItemState) -> views.ItemRow:
         last_check=check,
         exported_before=state.exported_before,
         update_available=state.update_available,
-    )
-
-
-def _session(session: Session) -> views.SessionRow:
-    return views.SessionRow(
-        username=session.key.user,
-        item=session.key.item,
-        kind=session.key.kind,
-        url=f"{views.path(session.key.kind, 'user', session.key.user, session.key.item)}/",
-        last_seen=datetime.fromtimestamp(session.last_seen, UTC),
     )
 
 

@@ -51,7 +51,8 @@ class Page:
     ``user`` is empty if nobody is signed in. ``mode_notice`` is said on top of every page (development mode, no
     sandbox). ``csrf`` travels in each form as ``csrf`` and in each script's request as ``X-CSRF-Token``.
     ``sign_out`` is the address that a sign-out form posts to, if there is one. ``messages`` were not put away yet;
-    ``visits`` are those of the last weeks.
+    ``visits`` are those of the last weeks. ``theme`` is "" for what the machine says. ``brand_css``, ``logo`` and
+    ``notice`` are the course's own.
     """
 
     course_title: str
@@ -63,6 +64,10 @@ class Page:
     sign_out: str | None = None
     messages: tuple[Note, ...] = ()
     visits: tuple[Look, ...] = ()
+    theme: Literal["", "light", "dark"] = ""
+    brand_css: str | None = None
+    logo: str | None = None
+    notice: str = ""
 
     def to(self, url: str) -> str:
         """``url``, which is relative to the hub's root, as this page must write it."""
