@@ -1,4 +1,4 @@
-"""The account page and the course's own look, as people meet them (``mograder.hub.pages.account``, ``account_views``)."""
+"""The account page and the course's own look, as people meet them: ``hub.pages.account`` and ``account_views``."""
 
 from __future__ import annotations
 
