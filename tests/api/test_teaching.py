@@ -188,7 +188,7 @@ def test_a_hub_that_is_away_or_no_hub_is_one_sentence(hub: RunningHub, tmp_path:
 def test_a_hub_that_goes_away_in_mid_publish_leaves_the_old_release_and_is_one_sentence(
     course_root: Path,
 ) -> None:
-    course = make_course(course_root / "mid-publish", '[hub]\nsandbox = "off"\n')
+    course = make_course(course_root / "mid-publish")
     secret = {"MOGRADER_HUB_SECRET": SECRET}
     place = course / "release" / "A1-Answer"
     place.mkdir(parents=True)

@@ -126,6 +126,39 @@ def test_every_attack_is_contained_by_the_hub_of_a_plain_user(
     goes_on(scene.bobs_tab)
 
 
+#: The kernel tells a session from where on the disk its mounts come, and no mount call hides that (docs/design.md).
+ROOTS = """
+from pathlib import Path
+rows = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+shown = [(row[3], row[4]) for row in rows]
+Path("mounts.json").write_text(__import__("json").dumps(shown))
+"""
+
+SYSTEM = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/dev", "/proc", "/tmp", "/sys")
+
+
+def test_the_mount_table_shows_nothing_of_the_host_but_what_a_session_has(
+    stack: ExitStack, course_root: Path
+) -> None:
+    hub = hub_of_root(stack, course_root / "mounted", "x" * 32)
+    bob, alice = (stack.enter_context(Student(hub, name)) for name in ("bob", "alice"))
+    bob.edit()
+    tab = alice.edit()
+    tab.run(tab.cells[2], ROOTS, timeout=60)
+    shown = json.loads((alice.workspace / "mounts.json").read_text())
+    assert {root for root, place in shown if place == "/"} == {"/newroot"}  # bubblewrap's own
+    of_the_host = {
+        place: root for root, place in shown if "/" not in (root, place) and not place.startswith(SYSTEM)
+    }
+    assert of_the_host.pop("/home/student/work").endswith("/hub-notebooks/alice/A1-Answer")
+    # What is left is there for everybody, at the same path inside: Python, and the environment of the item.
+    environments = str(hub.course / ".mograder" / "environments")
+    assert {place for place in of_the_host if place.startswith(environments)}
+    assert not [place for place, root in of_the_host.items() if not root.endswith(place)]
+    text = json.dumps(shown)
+    assert not [word for word in ("bob", "engine", "sessions", "hub-release", "state") if f"/{word}" in text]
+
+
 #: Attacks that need nothing but the absence of the sandbox, of every category.
 SUCCEED = {
     "read_the_files_of_another_student",

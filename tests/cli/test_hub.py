@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.support.hub import by_proxy, make_course, running, start
+from tests.support.service import Service
 
 SECRET = "0123456789abcdef" * 4
 
@@ -164,16 +165,33 @@ def test_check_says_what_is_there_and_what_to_mend(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_without_a_sandbox_the_hub_does_not_start_unless_told_to(tmp_path: Path) -> None:
+def test_without_a_sandbox_the_hub_does_not_start_unless_told_to(course_root: Path, tmp_path: Path) -> None:
     """A PATH without bubblewrap stands for a machine without it."""
     bare = tmp_path / "bin"
     bare.mkdir()
     env = {"MOGRADER_HUB_SECRET": SECRET, "PATH": str(bare)}
-    course = make_course(tmp_path / "c")
+    course = make_course(course_root / "bare")
     line = one_line(mograder("hub", "-C", str(course), "--headless", "--port", "0", env=env))
     assert "can not be isolated" in line
     assert "mograder hub check" in line
     (course / "mograder.toml").write_text('[hub]\nsandbox = "off"\n')
-    with running(course, env=env, dev=False) as hub:
+    course_root.chmod(0o755)
+    user = Service(course_root / "service")
+    user.own(course)
+    own = {"MOGRADER_HUB_SECRET": SECRET}
+    with running(course, env=own, dev=False, service=user) as hub:
         page = httpx.get(hub.url, headers={"Accept": "text/html"})
         assert "without isolation" in page.text
+
+
+@pytest.mark.real
+@pytest.mark.skipif(os.geteuid() != 0, reason="for root")
+def test_root_runs_no_notebook_without_a_sandbox(course_root: Path) -> None:
+    course = make_course(course_root / "root", '[hub]\nsandbox = "off"\n')
+    env = {"MOGRADER_HUB_SECRET": SECRET}
+    line = one_line(mograder("hub", "-C", str(course), "--headless", "--port", "0", env=env))
+    assert "as root" in line
+    assert "ordinary user" in line
+    found = json.loads(mograder("hub", "check", "--json", str(course), env=env).stdout)
+    assert found["isolation"] == "refuse"
+    assert [probe["level"] for probe in found["probes"] if probe["name"] == "sandbox"] == ["fail"]

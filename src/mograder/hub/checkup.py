@@ -16,6 +16,7 @@ from packaging.version import Version
 from mograder.environments import Environments, Lock
 from mograder.environments.uv import find_uv
 from mograder.errors import EnvironmentFailed, MograderError
+from mograder.hub import isolation
 from mograder.hub.entrances import host_names, login_proxy, untrusted_content
 from mograder.hub.identity import tokens
 from mograder.hub.releases import Releases
@@ -93,6 +94,8 @@ def _uv() -> Probe:
 
 def _isolation(settings: Settings) -> tuple[str, list[Probe]]:
     if settings.hub.sandbox == "off":
+        if problem := isolation.without(settings):
+            return "refuse", [_probe("sandbox", "fail", problem, isolation.AS_ANOTHER)]
         words = "off in mograder.toml: notebooks run with the hub's rights"
         return "off", [_probe("sandbox", "warn", words, 'remove sandbox = "off"')]
     report = preflight.examine(settings.notebooks_dir, state=settings.state_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from mograder.sessions.launchers.slots import Slots
 from mograder.sessions.launchers.warm import WarmLauncher
 
 log = logging.getLogger("mograder.hub")
+
+AS_ANOTHER = 'start the hub as an ordinary user, or remove sandbox = "off".'
 
 OFF = "Notebooks run without isolation on this hub."
 
@@ -41,9 +44,12 @@ def choose(settings: Settings) -> Isolation:
     """The best isolation that can be had. Starts the session engine if none runs.
 
     Raises:
-        SandboxError: there is no isolation to be had, and this is no development hub (fail closed).
+        SandboxError: there is no isolation to be had, and this is no development hub (fail closed); or it is not
+            wanted, and this is root.
     """
     if settings.hub.sandbox == "off":
+        if problem := without(settings):
+            raise SandboxError(problem, tip=AS_ANOTHER)
         return Isolation(ProcessLauncher(), OFF)
     try:
         if not settings.dev:
@@ -55,8 +61,16 @@ def choose(settings: Settings) -> Isolation:
                 f"Notebooks can not be isolated on this machine: {error.message}",
                 tip='run `mograder hub check`; sandbox = "off" in [hub] does without, for people who trust each other.',
             ) from error
-        log.warning("notebooks run without isolation: %s", error)
+        as_root = ", and as root" if os.geteuid() == 0 else ""
+        log.warning("notebooks run without isolation%s: %s", as_root, error)
         return Isolation(ProcessLauncher(), OFF)
+
+
+def without(settings: Settings) -> str:
+    """Why this hub may not run notebooks without isolation, as a sentence; empty if it may."""
+    if os.geteuid() != 0 or settings.dev:
+        return ""
+    return 'sandbox = "off" would run notebooks as root, with every right on this machine and no limit that binds.'
 
 
 def _demand(settings: Settings) -> None:

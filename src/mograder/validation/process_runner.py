@@ -15,7 +15,7 @@ from typing import Any
 
 from mograder.errors import SessionFailed
 from mograder.marimo_adapter import options
-from mograder.validation import supervise
+from mograder.validation import bounds, supervise
 from mograder.validation.runner import Cancelled, Ending, How, Task
 from mograder.validation.scratch import REPORT, SIDECAR
 
@@ -60,7 +60,15 @@ class ProcessRunner:
 @contextlib.contextmanager
 def _supervisor(task: Task) -> Any:
     """The supervisor of ``task``, running; ended at the end, whatever happened."""
-    command = [sys.executable, "-I", "-S", supervise.__file__, json.dumps(_order(task))]
+    with bounds.group(task.limits.processes + supervise.MANY_THREADS) as group:
+        order = _order(task) | ({} if group is None else {"group": str(group)})
+        with _started(order) as process:
+            yield process
+
+
+@contextlib.contextmanager
+def _started(order: dict[str, Any]) -> Any:
+    command = [sys.executable, "-I", "-S", supervise.__file__, json.dumps(order)]
     try:
         process = subprocess.Popen(
             command,

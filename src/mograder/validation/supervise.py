@@ -28,7 +28,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 _LOOK_SECONDS = 0.1
 #: The most threads that may come to be between two looks.
-_MANY_THREADS = 1024
+MANY_THREADS = 1024
 #: Seconds between the end of the notebook's process and that of marimo's, which is done with it by then.
 _DEAD_SECONDS = 3.0
 _PAGE = resource.getpagesize()
@@ -166,6 +166,7 @@ def supervise(order: dict[str, Any]) -> dict[str, Any]:
         env=order["environment"],
         cwd=order["directory"],
         start_new_session=True,
+        preexec_fn=lambda: _enter(order.get("group")),
     ) as child:
         assert child.stdout
         output = child.stdout.fileno()
@@ -184,16 +185,23 @@ def _prepare(order: dict[str, Any]) -> None:
     for option in (_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS):
         if libc.prctl(option, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), f"prctl({option}) was refused")
-    # A fork bomb must not starve whoever is to end it. Only root may; for others NPROC below bounds the bomb.
+    # A fork bomb must not starve whoever is to end it. Only root may; for others NPROC below bounds the bomb, and for
+    # root, whom it does not bind, the control group of the order, if there is one.
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     # Counted over all processes of this user, the hub's and other runs' too: hence what there is, and then much.
-    _lower(resource.RLIMIT_NPROC, threads_of(os.getuid()) + _MANY_THREADS)
+    _lower(resource.RLIMIT_NPROC, threads_of(os.getuid()) + MANY_THREADS)
     # Each process by itself; the sum over all is watched. DATA and not AS: address space alone costs nothing.
     _lower(resource.RLIMIT_DATA, order["memory"])
     _lower(resource.RLIMIT_FSIZE, order["file_size"])
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_NOFILE, 4096)
+
+
+def _enter(group: str | None) -> None:
+    """Put this process into a control group, and with it all that it starts."""
+    if group is not None:
+        Path(group, "cgroup.procs").write_text("0")
 
 
 def _lower(kind: int, value: int) -> None:
