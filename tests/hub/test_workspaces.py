@@ -175,7 +175,7 @@ def test_exported_and_unchanged_since_is_exported(workspaces: Workspaces, releas
     (workspaces.path("ada", "A1") / "A1.py").write_bytes(MINE)
     assert workspaces.export("ada", "A1") == MINE
     assert workspaces.status("ada", "A1") is FileStatus.EXPORTED
-    assert workspaces.exported_before("ada", "A1")
+    assert workspaces.standings("ada", ["A1"])["A1"].exported_before
 
 
 def test_exported_comes_before_uploaded(workspaces: Workspaces, release: Release) -> None:
@@ -189,7 +189,7 @@ def test_changed_after_the_export_is_modified(workspaces: Workspaces, release: R
     workspaces.export("ada", "A1")
     (workspaces.path("ada", "A1") / "A1.py").write_bytes(MINE)
     assert workspaces.status("ada", "A1") is FileStatus.MODIFIED
-    assert workspaces.exported_before("ada", "A1")
+    assert workspaces.standings("ada", ["A1"])["A1"].exported_before
 
 
 @pytest.mark.parametrize("how", ["download", "reset", "upload"])
@@ -201,7 +201,7 @@ def test_a_new_beginning_forgets_the_export(workspaces: Workspaces, release: Rel
     else:
         getattr(workspaces, how)("ada", release)
     assert workspaces.status("ada", "A1") is FileStatus.UPLOADED
-    assert not workspaces.exported_before("ada", "A1")
+    assert not workspaces.standings("ada", ["A1"])["A1"].exported_before
 
 
 def test_a_copy_from_before_the_hubs_state_was_deleted_is_modified(

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from mograder.hub.history import SAVE, History, Version, digest
 from mograder.hub.isolation import Isolation
 from mograder.hub.locks import KeyedLocks
 from mograder.hub.origins import Origins
+from mograder.hub.overview import ItemState, Overview
 from mograder.hub.packages import Packages
 from mograder.hub.publishing import Publishing
 from mograder.hub.releases import ItemType, Release, Releases
@@ -45,21 +45,6 @@ log = logging.getLogger("mograder.hub")
 
 _LABEL, _CHECKS = 200, 200
 """Characters of a label and checks of a notebook that are counted: both come from a student's code."""
-
-
-@dataclass(frozen=True)
-class ItemState:
-    """How an item stands for one person. ``passed`` and ``total`` are of the last validation of this content."""
-
-    name: str
-    type: ItemType
-    file_status: FileStatus | None
-    has_release: bool
-    session_active: bool
-    passed: int | None = None
-    total: int | None = None
-    exported_before: bool = False
-    update_available: bool = False
 
 
 class Coursework:
@@ -92,6 +77,7 @@ class Coursework:
         self.sessions = sessions
         self._packages = packages
         self._results = results
+        self._overview = Overview(releases, workspaces, origins, results, sessions)
         self._attempts = attempts
         self._state_dir = state_dir
         self._validate_timeout = validate_timeout
@@ -109,13 +95,13 @@ class Coursework:
 
     # -- looking ------------------------------------------------------------------------------------------
 
-    async def items(self, user: str) -> list[ItemState]:
-        """Every published item, and every copy whose release is gone, as ``user`` sees them."""
-        return await asyncio.to_thread(self._items, user)
+    async def items(self, user: str, *, updates: bool = False) -> list[ItemState]:
+        """Every published item as ``user`` sees it; ``updates``: also whether newer releases wait for their copies."""
+        return await asyncio.to_thread(self._overview.items, user, updates=updates)
 
     async def item(self, user: str, name: str) -> ItemState:
         """One item as ``user`` sees it; it may be neither published nor copied."""
-        return await asyncio.to_thread(self._state, user, name, self.releases.find(name))
+        return await asyncio.to_thread(self._overview.item, user, name)
 
     async def export(self, user: str, name: str) -> bytes:
         """The notebook as it is now, noted as exported."""
@@ -298,35 +284,6 @@ class Coursework:
         return None if stored is None else _loaded(stored)
 
     # -- inside -------------------------------------------------------------------------------------------
-
-    def _items(self, user: str) -> list[ItemState]:
-        return [self._state(user, release.name, release) for release in self.releases.all()]
-
-    def _state(self, user: str, name: str, release: Release | None) -> ItemState:
-        type_ = ItemType.ASSIGNMENT if release is None else release.type
-        if type_ is ItemType.LECTURE:
-            active = self._active("run", user, name)
-            return ItemState(name, type_, None, True, active)
-        status = self.workspaces.status(user, name)
-        stored = self._results.get(user, name)
-        passed, total = (None, None) if stored is None else (stored.passed, stored.total)
-        return ItemState(
-            name,
-            type_,
-            status,
-            release is not None,
-            self._active("edit", user, name),
-            passed,
-            total,
-            self.workspaces.exported_before(user, name),
-            status is not FileStatus.NOT_STARTED
-            and release is not None
-            and self._origins.outdated(user, release),
-        )
-
-    def _active(self, kind: str, user: str, name: str) -> bool:
-        session = self.sessions.get(SessionKey("run" if kind == "run" else "edit", user, name))
-        return session is not None and session.live
 
     @asynccontextmanager
     async def _changing(self, user: str, name: str) -> AsyncIterator[None]:

@@ -16,6 +16,7 @@ import secrets
 import stat
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from types import TracebackType
 
 from mograder.course import shown
 from mograder.errors import MograderError, NotFound, TooLarge, Unavailable, UnsafeFile
+from mograder.hub.remembered import Mark, mark_of
 from mograder.hub.renames import rename_to_free_name
 
 MAX_DEPTH = 16
@@ -121,6 +123,18 @@ class Directory:
         if stat.S_ISREG(mode):
             return "file"
         return "directory" if stat.S_ISDIR(mode) else "other"
+
+    def mark(self, path: str) -> Mark:
+        """What tells one state of a file below from another; empty if there is none.
+
+        Only to be compared: a link on the way is followed, the file itself is not opened.
+        """
+        try:
+            return mark_of(os.stat(path, dir_fd=self._descriptor, follow_symlinks=False))
+        except FileNotFoundError:
+            return ()
+        except OSError:
+            return (time.time_ns(),)  # there is something odd, which is never the same
 
     def modified(self, name: str) -> float:
         """When ``name`` (a link is not followed) was changed, in seconds since the epoch. Raises NotFound."""

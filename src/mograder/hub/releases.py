@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import threading
+import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from mograder.course import file_name, is_file_name, item_name, list_items, shown
 from mograder.errors import Conflict, Malformed, MograderError, NameRefused, NotFound
 from mograder.hub.files import Directory, exhausted
+from mograder.hub.remembered import Mark, Remembered, mark
 from mograder.hub.renames import exchange
 from mograder.notebook import metadata
 
@@ -75,22 +77,47 @@ class Releases:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._installing = threading.Lock()
+        self._names: Remembered[list[str]] = Remembered(1)
+        self._known: Remembered[Release] = Remembered(1000)
 
     def all(self) -> list[Release]:
         """Every published item that has its notebook, sorted by name."""
-        found = (_load(self._root / name, name) for name in list_items(self._root))
+        found = [self._load(name) for name in self._list()]
         return [release for release in found if release is not None]
 
     def get(self, name: str) -> Release:
         """The published item ``name``. Raises NameRefused or NotFound (the message lists what there is)."""
-        release = _load(self._root / item_name(name), name)
+        release = self._load(item_name(name))
         if release is None:
             raise NotFound(f"No release named {shown(name)}. {self._there()}")
         return release
 
     def find(self, name: str) -> Release | None:
         """As `get`, with None for an item that is not published."""
-        return _load(self._root / item_name(name), name)
+        return self._load(item_name(name))
+
+    def _list(self) -> list[str]:
+        looked, seen = time.time_ns(), (mark(str(self._root)),)
+        names = self._names.recall(self._root, seen)
+        if names is None:
+            names = list_items(self._root)
+            if seen == (mark(str(self._root)),):
+                self._names.learn(self._root, seen, names, looked)
+        return names
+
+    def _load(self, name: str) -> Release | None:
+        looked, seen = time.time_ns(), self._marks(name)
+        release = self._known.recall(name, seen)
+        if release is None:
+            release = _load(self._root / name, name)
+            if release is not None and seen == self._marks(name):
+                self._known.learn(name, seen, release, looked)
+        return release
+
+    def _marks(self, name: str) -> tuple[Mark, ...]:
+        """Of all that a `Release` is made of: names in the directory, the index, and the notebook's header."""
+        place = f"{self._root}/{name}"
+        return mark(place), mark(f"{place}/{INDEX}"), mark(f"{place}/{name}.py")
 
     def install(
         self, name: str, files: Mapping[str, bytes], type_: ItemType, lock: str | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ from mograder.errors import Conflict, MograderError, NotFound, TooLarge, UnsafeF
 from mograder.hub.files import Directory, Entry
 from mograder.hub.history import MAX_VERSION_BYTES, SAVE, History, Version, digest
 from mograder.hub.releases import MAX_FILE_BYTES, Release
+from mograder.hub.remembered import Mark, Remembered
 from mograder.trees import remove_tree
 
 MAX_NOTEBOOK_BYTES = 20 << 20
@@ -29,10 +31,20 @@ class FileStatus(StrEnum):
     EXPORTED = "exported"
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a copy stands, and whether some version of it was exported since it was downloaded or uploaded."""
+
+    status: FileStatus
+    exported_before: bool
+
+
 class Copies(Protocol):
     """Remembers with which content a copy began, and which content was exported last (SHA-256, or None)."""
 
     def get_copy(self, user: str, item: str) -> tuple[str | None, str | None]: ...
+
+    def of(self, user: str) -> Mapping[str, tuple[str | None, str | None]]: ...
 
     def set_base(self, user: str, item: str, digest: str) -> None: ...
 
@@ -60,6 +72,7 @@ class Workspaces:
         self._copies = copies
         self._prepare = prepare  # gives a new workspace to the user that sessions run as
         self._max_notebook = max_notebook  # bytes
+        self._digests: Remembered[str] = Remembered()
         self._began = began  # is told of which release, with which notebook, a copy was made
 
     def path(self, user: str, item: str) -> Path:
@@ -76,21 +89,48 @@ class Workspaces:
 
     def status(self, user: str, item: str) -> FileStatus:
         """How the copy stands; see the contract of ``file_status``."""
-        user_name(user), item_name(item)
-        try:
-            current = digest(self.notebook(user, item))
-        except NotFound:
-            return FileStatus.NOT_STARTED
-        except MograderError:
-            return FileStatus.MODIFIED  # something odd lies there: certainly not what was downloaded
-        base, exported = self._copies.get_copy(user, item)
-        if current == exported:
-            return FileStatus.EXPORTED
-        return FileStatus.UPLOADED if current == base else FileStatus.MODIFIED
+        return self.standings(user, [item])[item].status
 
-    def exported_before(self, user: str, item: str) -> bool:
-        """Whether some version of the copy was exported since it was downloaded or uploaded."""
-        return self._copies.get_copy(user, item)[1] is not None
+    def standings(self, user: str, items: Iterable[str]) -> dict[str, Standing]:
+        """How copies stand. A notebook that has not changed since the last look is not read again."""
+        user_name(user)
+        noted, looked = self._copies.of(user), time.time_ns()
+        return {
+            item: self._standing(user, item, mark, noted.get(item, (None, None)), looked)
+            for item, mark in self._marks(user, items)
+        }
+
+    def _marks(self, user: str, items: Iterable[str]) -> list[tuple[str, Mark]]:
+        names = [item_name(item) for item in items]
+        try:
+            with Directory.trusted(self._root) as root, root.sub(user) as mine:
+                return [(item, mine.mark(f"{item}/{_notebook(item)}")) for item in names]
+        except (FileNotFoundError, NotFound):
+            return [(item, ()) for item in names]
+
+    def _standing(
+        self, user: str, item: str, mark: Mark, noted: tuple[str | None, str | None], looked: int
+    ) -> Standing:
+        base, exported = noted
+        exported_before = exported is not None
+        if not mark:
+            return Standing(FileStatus.NOT_STARTED, exported_before)
+        try:
+            current = self._digests.recall((user, item), (mark,)) or self._digest(user, item, mark, looked)
+        except NotFound:
+            return Standing(FileStatus.NOT_STARTED, exported_before)
+        except MograderError:  # something odd lies there: certainly not what was downloaded
+            return Standing(FileStatus.MODIFIED, exported_before)
+        if current == exported:
+            return Standing(FileStatus.EXPORTED, exported_before)
+        status = FileStatus.UPLOADED if current == base else FileStatus.MODIFIED
+        return Standing(status, exported_before)
+
+    def _digest(self, user: str, item: str, mark: Mark, looked: int) -> str:
+        found = digest(self.notebook(user, item))
+        if self._marks(user, [item]) == [(item, mark)]:
+            self._digests.learn((user, item), (mark,), found, looked)
+        return found
 
     def notebook(self, user: str, item: str) -> bytes:
         """The student's notebook. Raises NotFound, TooLarge or UnsafeFile."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Request, UploadFile
-from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from mograder.errors import TooLarge
 from mograder.hub.api import schema
@@ -16,9 +16,10 @@ from mograder.hub.api.events import checks, stream
 from mograder.hub.api.respond import attachment, done, replaced
 from mograder.hub.content import Place
 from mograder.hub.content_door import ContentDoor
-from mograder.hub.coursework import Coursework, ItemState
+from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
+from mograder.hub.overview import ItemState
 from mograder.sessions.model import Session, SessionKey
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -46,7 +47,8 @@ router = APIRouter(responses=ERRORS)
 @router.get("/assignments", response_model=list[schema.Item])
 async def assignments(who: Identity = requires(Action.USE_HUB), work: Coursework = Work) -> Any:
     """Every published item, with the caller's own state of it."""
-    return [_item(state) for state in await work.items(who.user)]
+    # Answered as it is: a class of 500 asks for it, and checking our own words costs more than saying them.
+    return JSONResponse([_plain(state) for state in await work.items(who.user)])
 
 
 @router.get("/sessions", response_model=list[schema.SessionInfo])
@@ -65,7 +67,7 @@ async def status(
 ) -> Any:
     """How a copy stands."""
     state = await work.item(user, assignment)
-    return schema.ItemStatus.model_validate(_item(state).model_dump())
+    return schema.ItemStatus.model_validate(_plain(state))
 
 
 @router.post("/start-edit-deep/{assignment}", response_model=schema.Started)
@@ -267,14 +269,15 @@ async def events(
     )
 
 
-def _item(state: ItemState) -> schema.Item:
-    return schema.Item(
-        name=state.name,
-        type=state.type,
-        file_status=state.file_status or "n/a",
-        has_release=state.has_release,
-        session_active=state.session_active,
-    )
+def _plain(state: ItemState) -> dict[str, Any]:
+    """`schema.Item` as plain data."""
+    return {
+        "name": state.name,
+        "type": state.type.value,
+        "file_status": "n/a" if state.file_status is None else state.file_status.value,
+        "has_release": state.has_release,
+        "session_active": state.session_active,
+    }
 
 
 def _session(session: Session, idle_left: int | None) -> schema.SessionInfo:

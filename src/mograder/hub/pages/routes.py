@@ -12,10 +12,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from mograder.errors import NotFound
 from mograder.hub.api.access import Work, requires
 from mograder.hub.api.respond import wants_page
-from mograder.hub.coursework import Coursework, ItemState
+from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.middleware import set_cookie
+from mograder.hub.overview import ItemState
 from mograder.hub.pages import views
 from mograder.hub.pages.assets import static_table
 from mograder.hub.pages.common import page, root, session_row, title
@@ -46,7 +47,7 @@ async def dashboard(
     item: str = "",
 ) -> Response:
     """What is due and what is running."""
-    items = await work.items(who.user)
+    items = await work.items(who.user, updates=True)
     running = work.sessions.all() if who.is_instructor else work.sessions.of(who.user)
     view = views.Dashboard(
         page=page(request, who),

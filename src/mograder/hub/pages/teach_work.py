@@ -10,9 +10,10 @@ from fastapi.responses import HTMLResponse, Response
 
 from mograder.errors import Malformed, NotANotebook, NotFound
 from mograder.hub.api.access import Work, requires
-from mograder.hub.coursework import Coursework, ItemState
+from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
+from mograder.hub.overview import ItemState
 from mograder.hub.pages import teach_views as views
 from mograder.hub.pages import words
 from mograder.hub.pages.common import OnDesk, page, title

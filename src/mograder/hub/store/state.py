@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from mograder.hub.store import tables
+from mograder.hub.store.by_user import ByUser
 from mograder.sessions.model import Handle, Session, SessionKey, State
 
 
@@ -62,12 +63,20 @@ class CopyTable:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._known = ByUser(self._read)
 
     def get_copy(self, user: str, item: str) -> tuple[str | None, str | None]:
-        query = select(tables.copies).where(tables.copies.c.user == user, tables.copies.c.item == item)
+        return self.of(user).get(item, (None, None))
+
+    def of(self, user: str) -> dict[str, tuple[str | None, str | None]]:
+        """All of one person's copies by item. Not to be changed."""
+        return self._known.get(user)
+
+    def _read(self, user: str) -> dict[str, tuple[str | None, str | None]]:
+        copies = tables.copies.c
+        query = select(copies.item, copies.base, copies.exported).where(copies.user == user)
         with self._engine.connect() as connection:
-            row = connection.execute(query).mappings().first()
-        return (None, None) if row is None else (row["base"], row["exported"])
+            return {row.item: (row.base, row.exported) for row in connection.execute(query)}
 
     def set_base(self, user: str, item: str, digest: str) -> None:
         self._set(user, item, {"base": digest, "exported": None})
@@ -80,7 +89,7 @@ class CopyTable:
 
     def _set(self, user: str, item: str, values: dict[str, Any]) -> None:
         statement = insert(tables.copies).values(user=user, item=item, **values)
-        with self._engine.begin() as connection:
+        with self._known.changing(user), self._engine.begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["user", "item"], set_=values))
 
 
@@ -89,19 +98,23 @@ class OriginTable:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._known = ByUser(self._read)
 
     def get(self, user: str, item: str) -> tuple[str | None, str | None]:
         """The release's key, and the key before the last update."""
-        query = select(tables.origins).where(tables.origins.c.user == user, tables.origins.c.item == item)
+        return self._known.get(user).get(item, (None, None))
+
+    def _read(self, user: str) -> dict[str, tuple[str | None, str | None]]:
+        origins = tables.origins.c
+        query = select(origins.item, origins.release, origins.before).where(origins.user == user)
         with self._engine.connect() as connection:
-            row = connection.execute(query).mappings().first()
-        return (None, None) if row is None else (row["release"], row["before"])
+            return {row.item: (row.release, row.before) for row in connection.execute(query)}
 
     def put(self, user: str, item: str, release: str, before: str | None) -> None:
         """Note both."""
         values = {"release": release, "before": before}
         statement = insert(tables.origins).values(user=user, item=item, **values)
-        with self._engine.begin() as connection:
+        with self._known.changing(user), self._engine.begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["user", "item"], set_=values))
 
 
@@ -125,12 +138,23 @@ class ResultTable:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._counts = ByUser(self._read_counts)
+
+    def counts(self, user: str) -> dict[str, tuple[int, int]]:
+        """Checks passed, and checks in all, of the last validation of each of a person's copies. Not to be changed."""
+        return self._counts.get(user)
+
+    def _read_counts(self, user: str) -> dict[str, tuple[int, int]]:
+        results = tables.results.c
+        query = select(results.item, results.passed, results.total).where(results.user == user)
+        with self._engine.connect() as connection:
+            return {row.item: (row.passed, row.total) for row in connection.execute(query)}
 
     def put(self, user: str, item: str, stored: StoredResult) -> None:
         """Keep a result in place of the one before."""
         values = {**stored.__dict__}
         statement = insert(tables.results).values(user=user, item=item, **values)
-        with self._engine.begin() as connection:
+        with self._counts.changing(user), self._engine.begin() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["user", "item"], set_=values))
             self._note(connection, user, item, stored)
 
