@@ -1,4 +1,4 @@
-"""Hubs whose students' content has another host, for attacks on what keeps the two apart.
+"""Hubs with and without a content host, for attacks on what keeps students' pages in.
 
 The names end in ``localhost``: to Chromium all of them are this machine, and ``hub.course.localhost`` and
 ``content.course.localhost`` are two hosts of one site, which is the hardest case. Programs ask by ``Host``.
@@ -21,29 +21,33 @@ from tests.support.hub import RunningHub, by_proxy, make_course, running
 
 SECRET = "canary-secret-" + "s" * 40
 HUB_NAME = "hub.course.localhost"
-MODES = {"owners": "*.content.course.localhost", "host": "content.course.localhost", "port": ":{port}"}
+MODES = {
+    "path": "",
+    "owners": "*.content.course.localhost",
+    "host": "content.course.localhost",
+    "port": ":{port}",
+}
 ITEM = "A1-Answer"
 
 
 @dataclass
 class Apart:
-    """A hub with a content host. ``hub_url`` ends with a slash."""
+    """A hub and, but in ``mode`` "path", its content host. ``hub_url`` ends with a slash."""
 
     running: RunningHub
     hub_url: str
-    content: ContentHost
+    mode: str
+    host: ContentHost | None
 
     @property
-    def mode(self) -> str:
-        return self.content.mode
+    def content(self) -> ContentHost:
+        assert self.host is not None
+        return self.host
 
-    def page(self, user: str, item: str = ITEM) -> str:
+    def page(self, user: str, item: str = ITEM, kind: str = "edit") -> str:
         """Where the live notebook of ``user`` is."""
-        return f"{self.content.origin(user)}/edit/user/{user}/{item}/"
-
-    def client(self) -> httpx.Client:
-        """A program that keeps cookies by host, path and port as little as possible: it sends none by itself."""
-        return httpx.Client(timeout=60)
+        origin = self.hub_url.rstrip("/") if self.host is None else self.host.origin(user)
+        return f"{origin}/{kind}/user/{user}/{item}/"
 
     def ask(
         self, url: str, *, method: str = "GET", cookies: dict[str, str] | None = None, **headers: str
@@ -92,9 +96,10 @@ failed_logins_per_minute = 100000
 public_url = "{public}"
 content_host = "{host}"
 """
+    content = ContentHost(public, host, SECRET) if host else None
     make_course(course, config)
     with running(course, "--port", str(port), dev=False, env={"MOGRADER_HUB_SECRET": SECRET}) as up:
-        yield Apart(up, f"{public}/", ContentHost(public, host, SECRET))
+        yield Apart(up, f"{public}/", mode, content)
 
 
 @contextlib.contextmanager
