@@ -1,7 +1,7 @@
 """Hubs with and without a content host, for attacks on what keeps students' pages in.
 
 The names end in ``localhost``: to Chromium all of them are this machine, and ``hub.course.localhost`` and
-``content.course.localhost`` are two hosts of one site, which is the hardest case. Programs ask by ``Host``.
+``content.course.localhost`` are two hosts of one site, ``*.elsewhere.localhost`` are another. Programs ask by ``Host``.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import httpx
 from playwright.sync_api import Browser, BrowserContext
 
 from mograder.hub.content import ContentHost
-from tests.support.hub import RunningHub, by_proxy, make_course, running
+from tests.support.hub import PROXY_SECRET, RunningHub, by_proxy, make_course, running
 
 SECRET = "canary-secret-" + "s" * 40
 HUB_NAME = "hub.course.localhost"
 MODES = {
     "path": "",
-    "owners": "*.content.course.localhost",
+    "owners": "*.elsewhere.localhost",
     "host": "content.course.localhost",
     "port": ":{port}",
 }
 ITEM = "A1-Answer"
+HTTPS = {"X-Forwarded-Proto": "https", "X-Proxy-Secret": PROXY_SECRET}
 
 
 @dataclass
@@ -61,10 +62,11 @@ class Apart:
         where = f"http://127.0.0.1:{parts.port}{path}"
         return httpx.request(method, where, headers=fields, timeout=60, follow_redirects=False)
 
-    def signed_in(self, user: str) -> dict[str, str]:
+    def signed_in(self, user: str, *, https: bool = False) -> dict[str, str]:
         """The hub's cookie of somebody who has come through the proxy."""
-        answer = self.ask(self.hub_url, **by_proxy(user))
-        return {"mograder_hub": answer.cookies["mograder_hub"]}
+        answer = self.ask(self.hub_url, **{**by_proxy(user), **(HTTPS if https else {})})
+        name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
+        return {name: value}
 
     def start(self, user: str) -> None:
         """Have the notebook of ``user`` run."""
@@ -103,12 +105,13 @@ content_host = "{host}"
 
 
 @contextlib.contextmanager
-def visitor(chromium: Browser, hub: Apart, user: str) -> Iterator[BrowserContext]:
+def visitor(chromium: Browser, hub: Apart, user: str, *, https: bool = False) -> Iterator[BrowserContext]:
     """A browser in which ``user`` has come in through the proxy, and has kept the hub's cookie since."""
-    with chromium.new_context(extra_http_headers=by_proxy(user)) as context:
+    proxys = HTTPS if https else {}
+    with chromium.new_context(extra_http_headers={**by_proxy(user), **proxys}) as context:
         context.set_default_timeout(60_000)
         first = context.new_page()
         first.goto(hub.hub_url)
         first.close()
-        context.set_extra_http_headers({})
+        context.set_extra_http_headers(proxys)
         yield context

@@ -100,7 +100,7 @@ FORGED = {
     "under other usual names": ["Remote-User: prof", "X-Forwarded-User: prof", "X-Auth-Request-User: prof"],
     "named in the connection": ["X-Remote-User: prof", "Connection: X-Remote-User"],
     "by basic authentication": ["Authorization: Basic cHJvZjpwcm9m"],
-    "as a guessed cookie": ["Cookie: mograder_hub=prof; __Host-mograder_hub=prof"],
+    "as a guessed cookie": ["Cookie: mograder_hub=prof; __Host-Http-mograder_hub=prof"],
 }
 
 

@@ -140,7 +140,7 @@ def status_of(page: Page, path: str) -> int:
 
 
 def hub_cookie(context: BrowserContext) -> dict[str, str]:
-    (found,) = [c for c in context.cookies() if c.get("name") == "__Host-mograder_hub"]
+    (found,) = [c for c in context.cookies() if c.get("name") == "__Host-Http-mograder_hub"]
     return {"Cookie": f"{found.get('name')}={found.get('value')}"}
 
 
@@ -179,7 +179,7 @@ def test_a_notebook_sees_nothing_of_the_login(university: University, browser: B
     expect(editor.get_by_text("recorded", exact=True).first).to_be_visible()
     held = {c.get("name"): c.get("value", "") for c in browser.cookies(university.url)}
     logins = {"apache": "mod_auth_openidc_session", "nginx": "login_service"}
-    assert {logins[university.kind], "__Host-mograder_hub"} <= set(held)  # or this would prove nothing
+    assert {logins[university.kind], "__Host-Http-mograder_hub"} <= set(held)  # or this would prove nothing
     path = university.hub.course / "hub-notebooks" / "eve" / HEADERS / "seen.json"
     assert eventually(path.exists, 30)
     seen = path.read_text()
@@ -187,7 +187,12 @@ def test_a_notebook_sees_nothing_of_the_login(university: University, browser: B
     for name in ("x-remote-user", "x-proxy-secret", "oidc_", "authorization", "access_token", *held):
         if not name.startswith("session"):  # marimo's own cookie
             assert name.lower() not in seen.lower(), name
-    for secret in (PROXY_SECRET, CLIENT_SECRET, held["__Host-mograder_hub"], held[logins[university.kind]]):
+    for secret in (
+        PROXY_SECRET,
+        CLIENT_SECRET,
+        held["__Host-Http-mograder_hub"],
+        held[logins[university.kind]],
+    ):
         assert secret not in seen
 
 
@@ -199,7 +204,7 @@ def test_the_next_person_at_the_same_browser_is_not_taken_for_the_last(
     adas = hub_cookie(browser)
     assert httpx.get(university.hub.url + "status/ada/A1-Answer", headers=adas).status_code == 200
     # Ada ends the university's login, and forgets about the hub's: its cookie stays behind.
-    kept = [c for c in browser.cookies() if c.get("name") == "__Host-mograder_hub"]
+    kept = [c for c in browser.cookies() if c.get("name") == "__Host-Http-mograder_hub"]
     browser.clear_cookies()
     browser.add_cookies(kept)  # type: ignore[arg-type]
     log_in(page, "bob", university.url)

@@ -61,6 +61,13 @@ if __name__ == "__main__":
 '''
 
 
+def bare_course(root: Path, config: str) -> Path:
+    """A course in which nothing is published."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "mograder.toml").write_text(config)
+    return root
+
+
 def make_course(root: Path, config: str = "") -> Path:
     """A course with a published assignment ``A1-Answer`` and a published lecture ``L01-Intro``."""
     root.mkdir(parents=True, exist_ok=True)

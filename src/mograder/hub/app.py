@@ -199,6 +199,7 @@ def _gate_settings(settings: Settings) -> GateSettings:
         trusted_header=settings.hub.trusted_header,
         trusted_proxies=(*settings.hub.trusted_proxies, *(["unix"] if settings.unix_socket else [])),
         instructors=frozenset(settings.hub.instructors),
+        https=settings.hub.public_url.startswith("https:"),
         proxy_secret=settings.proxy_secret,
         proxy_secret_header=settings.hub.proxy_secret_header,
     )

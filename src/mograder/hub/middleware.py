@@ -99,7 +99,7 @@ class Identification:
         headers = scope["headers"]
         client = (scope.get("client") or ("", 0))[0]
         trusted = self._gate.is_trusted(client, headers)
-        if trusted and _header(headers, b"x-forwarded-proto") == b"https":
+        if self._gate.is_https(headers, client):
             scope["scheme"] = "https"
         answer = self._gate.identify(headers, client)
         scope["state"]["login"] = answer.login

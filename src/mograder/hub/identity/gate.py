@@ -22,7 +22,8 @@ from mograder.hub.identity.model import Identity, Role
 from mograder.hub.identity.roster import Roster
 
 COOKIE = "mograder_hub"
-SECURE_COOKIE = "__Host-mograder_hub"
+SECURE_COOKIE = "__Host-Http-mograder_hub"
+"""Under HTTPS, and there alone: no other host can set it, nor (where a browser knows this prefix) any page's script."""
 
 _GUEST = "guest-"
 
@@ -47,7 +48,7 @@ class GateSettings:
     """What the gate goes by. ``trusted_proxies`` are addresses or networks; "unix" stands for unix sockets.
 
     ``proxy_secret`` must come in the header ``proxy_secret_header`` from an address; without one no address is
-    trusted. Who came over a unix socket has shown by that who it is.
+    trusted. Who came over a unix socket has shown by that who it is. ``https``: browsers always come by HTTPS.
     """
 
     secret: str = field(repr=False)
@@ -57,6 +58,7 @@ class GateSettings:
     instructors: frozenset[str]
     proxy_secret: str = field(default="", repr=False)
     proxy_secret_header: str = "X-Proxy-Secret"  # noqa: S105  a name
+    https: bool = False
 
 
 class Gate:
@@ -84,7 +86,7 @@ class Gate:
         asserted, refusal = self._asserted(fields, client)
         if refusal:
             return Answer(None, refusal)  # whoever the proxy means, it is not whom the cookie remembers
-        cookie = _cookie(fields)
+        cookie = _cookie(fields, SECURE_COOKIE if self.is_https(fields, client) else COOKIE)
         login = self._logins.find(cookie) if cookie else None
         if login is not None and asserted in (None, login.user):
             return self._entering(Identity(login.user, self._role(login.user), "cookie"), login.digest)
@@ -106,9 +108,18 @@ class Gate:
         return self._entering(Identity(user, self._role(user), "content"), login)
 
     def sign_out(self, headers: Headers) -> None:
-        """End the login that these header fields carry."""
-        if cookie := _cookie(list(headers)):
-            self._logins.end(cookie)
+        """End the logins that these header fields carry."""
+        fields = list(headers)
+        for name in (SECURE_COOKIE, COOKIE):
+            if cookie := _cookie(fields, name):
+                self._logins.end(cookie)
+
+    def is_https(self, headers: Headers, client: str) -> bool:
+        """Whether the browser behind a request came by HTTPS, as far as somebody says who is believed."""
+        if self._settings.https:
+            return True
+        told = [value for name, value in headers if name == b"x-forwarded-proto"]
+        return told[-1:] == [b"https"] and self.is_trusted(client, headers)
 
     def is_trusted(self, client: str, headers: Headers) -> bool:
         """Whether what a request from ``client`` says about the person, the scheme and the host is believed."""
@@ -198,18 +209,11 @@ class Gate:
         return Answer(None, f"{person.user} is not on the list of this course")
 
 
-def _cookie(fields: list[tuple[bytes, bytes]]) -> str | None:
-    """The value of our cookie. Two of one name are a sign of somebody's trick: then there is none.
-
-    The one for HTTPS comes first: no other host and no page without HTTPS can set it.
-    """
-    found: dict[str, list[str]] = {SECURE_COOKIE: [], COOKIE: []}
+def _cookie(fields: list[tuple[bytes, bytes]], wanted: str) -> str | None:
+    """The value of the cookie of this name. Two of one name are a sign of somebody's trick: then there is none."""
+    values = []
     for name, value in fields:
-        if name != b"cookie":
-            continue
-        for pair in value.decode("latin-1").split(";"):
-            key, _, content = pair.strip().partition("=")
-            if key in found:
-                found[key].append(content)
-    values = found[SECURE_COOKIE] or found[COOKIE]
+        if name == b"cookie":
+            pairs = (pair.strip().partition("=") for pair in value.decode("latin-1").split(";"))
+            values += [content for key, _, content in pairs if key == wanted]
     return values[0] if len(values) == 1 and values[0] else None
