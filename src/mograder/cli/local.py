@@ -16,6 +16,7 @@ from mograder.environments import Step
 from mograder.errors import NotFound, TooLarge, UnsafeFile
 from mograder.hub.packages import Packages, course_environments
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, ItemType, Release, Releases
+from mograder.hub.visibility import ALWAYS
 from mograder.notebook import metadata
 
 T = TypeVar("T")
@@ -36,7 +37,8 @@ def publish_locally(course: Course, name: str, *, confined: bool = True) -> Rele
         return there
     lock, _ = with_steps(name, lambda say: packages.prepare(notebook, name, say))
     type_ = ItemType(str(metadata.read(notebook.decode()).get("mograder-type", "assignment")))
-    return releases.install(name, files, type_, lock.text)
+    window = ALWAYS if there is None else there.window
+    return releases.install(name, files, type_, lock.text, window)
 
 
 def read_release(directory: Path) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from mograder.config import FILE_NAME
 from mograder.course import Course, find_item, list_items, user_name
 from mograder.environments import warming
 from mograder.errors import Conflict, EnvironmentFailed, MograderError, NotFound
+from mograder.hub import visibility
 from mograder.hub.identity.roster import parse
 from mograder.hub.packages import course_environments
 from mograder.hub.releases import MAX_PUBLISHED_BYTES
@@ -30,6 +31,13 @@ from mograder.notebook import metadata
 )
 @click.option("--force", is_flag=True, help="Do not compare with Moodle.")
 @click.option("--lecture", is_flag=True, help="Publish as a lecture; implies --force.")
+@click.option(
+    "--from", "begin", metavar="TIME", help='Students see it from then on: "2026-12-01 09:00", or "now".'
+)
+@click.option("--until", "end", metavar="TIME", help='Students see it until then; or "never" ends it.')
+@click.option(
+    "--zone", help="Time zone of both, as Europe/Zurich.  [default: [hub] time_zone, or this machine's]"
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, send nothing.")
 @click.pass_obj
 def publish(
@@ -40,14 +48,19 @@ def publish(
     moodle_assignment: str | None,
     force: bool,
     lecture: bool,
+    begin: str | None,
+    end: str | None,
+    zone: str | None,
     dry_run: bool,
 ) -> None:
     """Put ITEM (a name or unique prefix in release/, or a directory) up on a hub.
 
     \b
     Example:  mograder hub -C my-course publish A1 --url https://hub.example.org
+              mograder hub -C my-course publish A1 --from "2026-12-01 09:00" --until 2026-12-20
     """
     directory = _directory(course_dir, item)
+    dates = _dates(course_dir, begin, end, zone)
     files = read_release(directory)
     name = directory.name
     type_ = "lecture" if lecture else _type(files[f"{name}.py"], name)
@@ -59,15 +72,16 @@ def publish(
     for file, data in files.items():
         click.echo(f"{file:<40} {len(data):>12,} bytes", err=True)
     if dry_run:
-        click.echo(
-            f"{name} would be published as {type_}: {len(files)} files, {total:,} bytes. Nothing was sent."
-        )
+        what = f"{name} would be published as {type_}: {len(files)} files, {total:,} bytes."
+        click.echo(f"{what} {_seen(dates)}Nothing was sent.")
         return
     hub = remote.Remote(url, token)
     click.echo(f"{name}: sending {total:,} bytes; the hub then prepares its packages …", err=True)
     parts = [("files", (file, data, "application/octet-stream")) for file, data in files.items()]
-    answer = hub.post(f"publish/{name}", params={"type": type_}, files=parts)
+    answer = hub.post(f"publish/{name}", params={"type": type_, **dates}, files=parts)
     click.echo(f"{name} is published as {answer.get('type')}: {', '.join(answer.get('files', []))}")
+    if answer.get("visible"):
+        click.echo(f"{answer['visible']}.")
 
 
 @click.command("warm-cache")
@@ -131,6 +145,22 @@ def _directory(course_dir: Path, item: str) -> Path:
         return place.resolve()
     release = Course.load(course_dir).release_dir
     return release / find_item(release, item)
+
+
+def _dates(course_dir: Path, begin: str | None, end: str | None, zone: str | None) -> dict[str, str]:
+    """What is asked of the hub; a mistake is said before anything is sent."""
+    if not begin and not end:
+        return {}
+    configured = Course.load(course_dir).config.hub.time_zone if (course_dir / FILE_NAME).is_file() else ""
+    place = zone or configured or visibility.machine_zone()
+    visibility.window(begin, end, place)
+    return {key: text for key, text in (("from", begin), ("until", end), ("zone", place)) if text}
+
+
+def _seen(dates: dict[str, str]) -> str:
+    if not dates:
+        return ""
+    return f"{visibility.window(dates.get('from'), dates.get('until'), dates['zone']).words}. "
 
 
 def _type(notebook: bytes, name: str) -> str:

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from mograder.course import file_name, item_name, user_name
 from mograder.errors import Malformed, MograderError
-from mograder.hub import uploads
+from mograder.hub import uploads, visibility
 from mograder.hub.files import Directory
 from mograder.hub.identity.roster import FILE_NAME as ROSTER
 from mograder.hub.packages import Packages
 from mograder.hub.releases import ItemType, Release, Releases
+from mograder.hub.visibility import ALWAYS
 from mograder.notebook import metadata
+
+
+@dataclass(frozen=True)
+class Dates:
+    """When students see an item, as somebody wrote it (see `visibility.window`)."""
+
+    begin: str | None = None
+    end: str | None = None
+    zone: str = ""
+
+
+NO_DATES = Dates()
 
 
 class Publishing:
@@ -25,9 +39,12 @@ class Publishing:
         self._course = course
         self._turn = asyncio.Lock()
 
-    async def publish(self, name: str, files: Mapping[str, bytes], type_: str | None) -> Release:
+    async def publish(
+        self, name: str, files: Mapping[str, bytes], type_: str | None, dates: Dates = NO_DATES
+    ) -> Release:
         """Judge ``files``, prepare the packages of the notebook, then put the item up, all or nothing.
 
+        ``dates``: what they do not say stays as it was.
         ``type_`` None: what the notebook's header says (``mograder-type``), else an assignment.
 
         Raises:
@@ -45,8 +62,11 @@ class Publishing:
             type_ or str(metadata.read(notebook.decode(), f"{name}.py").get("mograder-type", "assignment"))
         )
         async with self._turn:
+            known = await asyncio.to_thread(self._releases.find, name)
+            before = ALWAYS if known is None else known.window
+            window = visibility.window(dates.begin, dates.end, dates.zone or before.zone, before)
             lock, _ = await asyncio.to_thread(self._packages.prepare, notebook, name, lambda step: None)
-            return await asyncio.to_thread(self._releases.install, name, files, kind, lock.text)
+            return await asyncio.to_thread(self._releases.install, name, files, kind, lock.text, window)
 
     async def warm(self) -> list[str]:
         """Have the packages of every published item ready; the items' names.

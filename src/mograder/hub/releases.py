@@ -12,14 +12,17 @@ import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 from mograder.course import file_name, is_file_name, item_name, list_items, shown
 from mograder.errors import Conflict, Malformed, MograderError, NameRefused, NotFound
+from mograder.hub import visibility
 from mograder.hub.files import Directory, exhausted
 from mograder.hub.remembered import Mark, Remembered, mark
 from mograder.hub.renames import exchange
+from mograder.hub.visibility import ALWAYS, Window
 from mograder.notebook import metadata
 
 log = logging.getLogger("mograder.releases")
@@ -49,6 +52,7 @@ class Release:
     type: ItemType
     files: tuple[str, ...]
     directory: Path
+    window: Window = ALWAYS
 
     @property
     def notebook(self) -> str:
@@ -120,7 +124,12 @@ class Releases:
         return mark(place), mark(f"{place}/{INDEX}"), mark(f"{place}/{name}.py")
 
     def install(
-        self, name: str, files: Mapping[str, bytes], type_: ItemType, lock: str | None = None
+        self,
+        name: str,
+        files: Mapping[str, bytes],
+        type_: ItemType,
+        lock: str | None = None,
+        window: Window = ALWAYS,
     ) -> Release:
         """Publish ``files`` as ``name``, in place of what was there, all or nothing.
 
@@ -144,13 +153,15 @@ class Releases:
         with self._installing:
             self._refuse_clash(name)
             self._tidy(name)
-            self._put(name, files, type_, lock)
+            self._put(name, files, type_, lock, window)
         return self.get(name)
 
-    def _put(self, name: str, files: Mapping[str, bytes], type_: ItemType, lock: str | None) -> None:
+    def _put(
+        self, name: str, files: Mapping[str, bytes], type_: ItemType, lock: str | None, window: Window
+    ) -> None:
         building = self._root / f".{name}.{secrets.token_hex(4)}{_NEW}"
         try:
-            _build(building, files, type_, lock)
+            _build(building, files, type_, lock, window)
             _exchange(building, self._root / name)
         finally:
             shutil.rmtree(building, ignore_errors=True)
@@ -205,7 +216,20 @@ def _release(opened: Directory, directory: Path, name: str) -> Release | None:
         for entry in opened.names()
         if is_file_name(entry) and entry != INDEX and opened.kind(entry) == "file"
     )
-    return Release(name, _type(opened, name), files, directory) if f"{name}.py" in files else None
+    if f"{name}.py" not in files:
+        return None
+    return Release(name, _type(opened, name), files, directory, _window(opened, name))
+
+
+def _window(directory: Directory, name: str) -> Window:
+    """The dates of an item; one whose dates can not be read is shown to nobody but instructors."""
+    try:
+        return visibility.read(directory.read(visibility.FILE_NAME, 1 << 16))
+    except NotFound:
+        return ALWAYS
+    except (MograderError, ValueError) as error:
+        log.warning("the dates of %s can not be read (%s): students do not see it", name, error)
+        return Window(end=datetime.fromtimestamp(0, UTC))
 
 
 def _type(directory: Directory, name: str) -> ItemType:
@@ -228,13 +252,17 @@ def index_json(files: Mapping[str, bytes], type_: ItemType) -> bytes:
     return (json.dumps({"files": names, "type": type_.value}, indent=2) + "\n").encode()
 
 
-def _build(directory: Path, files: Mapping[str, bytes], type_: ItemType, lock: str | None) -> None:
+def _build(
+    directory: Path, files: Mapping[str, bytes], type_: ItemType, lock: str | None, window: Window
+) -> None:
     with Directory.trusted(directory, create=True) as opened:
         for name, data in files.items():
             opened.write(name, data)
         opened.write(INDEX, index_json(files, type_))
         if lock is not None:
             opened.write(LOCK, lock.encode())
+        if window != ALWAYS:
+            opened.write(visibility.FILE_NAME, window.to_json())
     directory.chmod(0o755)
 
 

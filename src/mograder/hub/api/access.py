@@ -8,8 +8,8 @@ from typing import Any
 
 from fastapi import Depends, Request
 
-from mograder.course import file_name, item_name, user_name
-from mograder.errors import Forbidden, NotSignedIn
+from mograder.course import file_name, item_name, shown, user_name
+from mograder.errors import Forbidden, NotFound, NotSignedIn
 from mograder.hub.api import forms
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
@@ -23,6 +23,10 @@ _JUDGES: dict[str, Callable[[str], str]] = {
     "name": item_name,
     "filename": file_name,
 }
+
+
+_ITEMS = ("assignment", "lecture", "item", "name")
+"""Parameters that name an item."""
 
 
 def requires(action: Action, *, visit: bool | None = None, from_editor: bool = False) -> Any:
@@ -50,6 +54,7 @@ def requires(action: Action, *, visit: bool | None = None, from_editor: bool = F
             )
         if not decision.allowed:
             raise Forbidden(f"{identity.user} may not do this: {decision.reason}.")
+        await _hide(request, identity)
         await forms.check(request, identity, _editors_word(request) if from_editor else None)
         owner = request.path_params.get("user", identity.user)
         if shows_work and owner != identity.user:
@@ -79,3 +84,14 @@ def coursework(request: Request) -> Coursework:
 
 
 Work = Depends(coursework)
+
+
+async def _hide(request: Request, identity: Identity) -> None:
+    """What students do not see yet, or any more, is not there for them; who has a copy keeps it. Raises NotFound."""
+    if identity.is_instructor:
+        return
+    named = next((request.path_params[name] for name in _ITEMS if name in request.path_params), None)
+    work: Coursework | None = getattr(request.app.state, "coursework", None)
+    if named is not None and work is not None and await work.is_hidden(identity.user, named):
+        request.state.rule = "students do not see this item now"
+        raise NotFound(f"No release named {shown(named)}.")

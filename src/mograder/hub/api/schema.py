@@ -98,10 +98,14 @@ class VersionInfo(BaseModel):
 
 
 class Published(Ok):
-    """An item is up; ``files`` are the names that can be had from ``/release/{name}/``."""
+    """An item is up; ``files`` are the names that can be had from ``/release/{name}/``.
+
+    ``visible`` says when students see it, if not always.
+    """
 
     files: list[str]
     type: str
+    visible: str | None = None
 
 
 class WarmedCache(Ok):

@@ -15,8 +15,9 @@ from mograder.hub.api.routes import ERRORS
 from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
-from mograder.hub.publishing import Publishing
+from mograder.hub.publishing import Dates, Publishing
 from mograder.hub.store.state import TokenRecord
+from mograder.hub.visibility import ALWAYS
 
 router = APIRouter(responses=ERRORS)
 
@@ -30,22 +31,32 @@ def publishing(request: Request) -> Publishing:
 Work = Depends(publishing)
 
 
-@router.post("/publish/{name}", response_model=schema.Published)
+@router.post("/publish/{name}", response_model=schema.Published, response_model_exclude_none=True)
 async def publish(
     name: str,
     files: Annotated[list[UploadFile], File()],
     type_: Annotated[Literal["assignment", "lecture"] | None, Query(alias="type")] = None,
+    from_: Annotated[str | None, Query(alias="from", max_length=40)] = None,
+    until: Annotated[str | None, Query(max_length=40)] = None,
+    zone: Annotated[str, Query(max_length=64)] = "",
     who: Identity = requires(Action.PUBLISH),
     work: Publishing = Work,
 ) -> Any:
-    """Put an item up, in place of what was there, all or nothing. Waits until its packages are ready."""
+    """Put an item up, in place of what was there, all or nothing. Waits until its packages are ready.
+
+    Students see it ``from`` and ``until`` a moment in ``zone``; what is not said stays as it was.
+    """
     given: dict[str, bytes] = {}
     for file in files:
         if (file.filename or "") in given:
             raise Malformed(f"{file.filename} is there twice.")
         given[file.filename or ""] = await file.read()
-    release = await work.publish(name, given, type_)
-    return schema.Published(files=list(release.files), type=release.type)
+    release = await work.publish(name, given, type_, Dates(from_, until, zone))
+    return schema.Published(
+        files=list(release.files),
+        type=release.type,
+        visible=None if release.window == ALWAYS else release.window.words,
+    )
 
 
 @router.post("/warm-cache", response_model=schema.WarmedCache)
