@@ -95,9 +95,13 @@ class Coursework:
 
     # -- looking ------------------------------------------------------------------------------------------
 
-    async def items(self, user: str, *, updates: bool = False) -> list[ItemState]:
+    async def is_hidden(self, user: str, name: str) -> bool:
+        """Whether a student does not see an item now."""
+        return await asyncio.to_thread(self._overview.hidden, user, name)
+
+    async def items(self, user: str, *, updates: bool = False, staff: bool = False) -> list[ItemState]:
         """Every published item as ``user`` sees it; ``updates``: also whether newer releases wait for their copies."""
-        return await asyncio.to_thread(self._overview.items, user, updates=updates)
+        return await asyncio.to_thread(self._overview.items, user, updates=updates, staff=staff)
 
     async def item(self, user: str, name: str) -> ItemState:
         """One item as ``user`` sees it; it may be neither published nor copied."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from mograder.hub.origins import Origins
 from mograder.hub.releases import ItemType, Release, Releases
@@ -14,7 +15,10 @@ from mograder.sessions.model import SessionKey
 
 @dataclass(frozen=True, slots=True)
 class ItemState:
-    """How an item stands for one person. ``passed`` and ``total`` are of the last validation."""
+    """How an item stands for one person. ``passed`` and ``total`` are of the last validation.
+
+    ``visible``: students see it now.
+    """
 
     name: str
     type: ItemType
@@ -25,6 +29,7 @@ class ItemState:
     total: int | None = None
     exported_before: bool = False
     update_available: bool = False
+    visible: bool = True
 
 
 class Overview:
@@ -44,18 +49,35 @@ class Overview:
         self._results = results
         self._sessions = sessions
 
-    def items(self, user: str, *, updates: bool = False) -> list[ItemState]:
-        """Every published item as ``user`` sees it; ``updates``: also whether newer releases wait for their copies."""
+    def items(self, user: str, *, updates: bool = False, staff: bool = False) -> list[ItemState]:
+        """Every published item as ``user`` sees it; ``updates``: also whether newer releases wait for their copies.
+
+        What students do not see now is there for ``staff`` and for who has a copy.
+        """
         releases = self._releases.all()
         copies = [release.name for release in releases if release.type is ItemType.ASSIGNMENT]
         standings = self._workspaces.standings(user, copies)
         counts = self._results.counts(user)
-        return [
+        now = datetime.now(UTC)
+        states = [
             self._copy(user, release.name, release, standings[release.name], counts, updates)
             if release.type is ItemType.ASSIGNMENT
             else self._lecture(user, release)
             for release in releases
         ]
+        shut = {release.name for release in releases if not release.window.is_open(now)}
+        return [
+            replace(state, visible=False) if state.name in shut else state
+            for state in states
+            if staff or state.name not in shut or _has_copy(state)
+        ]
+
+    def hidden(self, user: str, name: str) -> bool:
+        """Whether a student does not see an item now: its dates are not those, and there is no copy."""
+        release = self._releases.find(name)
+        if release is None or release.window.is_open(datetime.now(UTC)):
+            return False
+        return not self._workspaces.exists(user, name)
 
     def item(self, user: str, name: str) -> ItemState:
         """One item as ``user`` sees it; it may be neither published nor copied."""
@@ -97,3 +119,7 @@ class Overview:
     def _active(self, key: SessionKey) -> bool:
         session = self._sessions.get(key)
         return session is not None and session.live
+
+
+def _has_copy(state: ItemState) -> bool:
+    return state.file_status not in (None, FileStatus.NOT_STARTED)

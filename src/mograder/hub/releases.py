@@ -93,7 +93,7 @@ class Releases:
         """The published item ``name``. Raises NameRefused or NotFound (the message lists what there is)."""
         release = self._load(item_name(name))
         if release is None:
-            raise NotFound(f"No release named {shown(name)}. {self._there()}")
+            raise NotFound(f"No release named {shown(name)}. {self.there()}")
         return release
 
     def find(self, name: str) -> Release | None:
@@ -119,9 +119,10 @@ class Releases:
         return release
 
     def _marks(self, name: str) -> tuple[Mark, ...]:
-        """Of all that a `Release` is made of: names in the directory, the index, and the notebook's header."""
+        """Of all that a `Release` is made of: names in the directory, the index, the notebook's header, the dates."""
         place = f"{self._root}/{name}"
-        return mark(place), mark(f"{place}/{INDEX}"), mark(f"{place}/{name}.py")
+        names = (place, f"{place}/{INDEX}", f"{place}/{name}.py", f"{place}/{visibility.FILE_NAME}")
+        return tuple(mark(path) for path in names)
 
     def install(
         self,
@@ -186,8 +187,10 @@ class Releases:
             if other != name and other.casefold() == name.casefold():
                 raise Conflict(f'"{name}" and the published "{other}" differ in upper and lower case only.')
 
-    def _there(self) -> str:
-        names = ", ".join(release.name for release in self.all())
+    def there(self) -> str:
+        """What students see now, in a sentence."""
+        now = datetime.now(UTC)
+        names = ", ".join(release.name for release in self.all() if release.window.is_open(now))
         return f"Published: {names}." if names else "Nothing is published yet."
 
 

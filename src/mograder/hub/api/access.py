@@ -94,4 +94,5 @@ async def _hide(request: Request, identity: Identity) -> None:
     work: Coursework | None = getattr(request.app.state, "coursework", None)
     if named is not None and work is not None and await work.is_hidden(identity.user, named):
         request.state.rule = "students do not see this item now"
-        raise NotFound(f"No release named {shown(named)}.")
+        there = await asyncio.to_thread(work.releases.there)
+        raise NotFound(f"No release named {shown(named)}. {there}")

@@ -47,14 +47,14 @@ async def dashboard(
     item: str = "",
 ) -> Response:
     """What is due and what is running."""
-    items = await work.items(who.user, updates=True)
+    items = await work.items(who.user, updates=True, staff=who.is_instructor)
     running = work.sessions.all() if who.is_instructor else work.sessions.of(who.user)
     view = views.Dashboard(
         page=page(request, who),
         now=datetime.now(UTC),
         assignments=tuple(item_row(request, state) for state in items if state.type is ItemType.ASSIGNMENT),
         lectures=tuple(
-            views.LectureRow(state.name, title(state.name), state.session_active)
+            views.LectureRow(state.name, title(state.name), state.session_active, state.visible)
             for state in items
             if state.type is ItemType.LECTURE
         ),
@@ -171,6 +171,7 @@ def item_row(request: Request, state: ItemState) -> views.ItemRow:
         last_check=check,
         exported_before=state.exported_before,
         update_available=state.update_available,
+        visible=state.visible,
     )
 
 

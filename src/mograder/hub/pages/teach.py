@@ -195,7 +195,7 @@ def _items(
             release.name,
             title(release.name),
             release.type.value,
-            "Everybody sees it",
+            release.window.words,
             ready,
             begun[release.name],
             up[release.name],

@@ -103,6 +103,8 @@ async def preview(
     fresh = Page(page(request, who).course_title, "student", "student")
     rows, lectures = [], []
     for release, _ in items:
+        if not release.window.is_open(when):
+            continue
         if release.type is ItemType.LECTURE:
             lectures.append(LectureRow(release.name, title(release.name)))
         else:
