@@ -45,6 +45,25 @@ def test_a_check_that_fails_says_its_last_line() -> None:
         run_check([sys.executable, "-I", "-c", "1/0"])
 
 
+def test_the_package_that_fails_is_named_and_what_to_do() -> None:
+    said = """Traceback (most recent call last):
+  File "<string>", line 1, in <module>
+  File "/e/lib/python3.11/site-packages/marimo/__init__.py", line 9, in <module>
+    import narwhals
+  File "/e/lib/python3.11/site-packages/narwhals/__init__.py", line 1, in <module>
+    raise RuntimeError("made for another machine")
+RuntimeError: made for another machine
+"""
+    error = build.broken(said, 1)
+    assert error.message.endswith("narwhals fails with RuntimeError: made for another machine.")
+    assert "published again" in (error.tip or "")
+
+
+def test_a_module_of_one_file_is_named_too() -> None:
+    said = '  File "/e/lib/python3.11/site-packages/six.py", line 1, in <module>\nImportError: no'
+    assert build.broken(said, 1).message.endswith("six fails with ImportError: no.")
+
+
 @pytest.mark.real
 def test_a_check_sees_nothing_of_the_hubs_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOGRADER_HUB_SECRET", "canary")

@@ -29,7 +29,7 @@ def check_in_jail(identities: Identities) -> Check:
             size = os.fstat(output.fileno()).st_size
             said = os.pread(output.fileno(), _KEPT, max(0, size - _KEPT)).decode("utf-8", "replace")
         if status != 0:
-            raise EnvironmentFailed(build.broken(said, status))
+            raise build.broken(said, status)
 
     return check
 

@@ -125,6 +125,10 @@ class Coursework:
             lambda: [(release, self._packages.is_ready(release)) for release in self.releases.all()]
         )
 
+    def package_problem(self, name: str) -> str:
+        """Why a published item's packages could not be had last time, as a sentence; empty if they could."""
+        return self._packages.problem(name)
+
     async def release_file(self, name: str, filename: str) -> bytes:
         """One file of a published item. Raises NotFound."""
         release = await self.published(name)

@@ -16,6 +16,7 @@ from mograder.environments import (
     check_in_jail,
     run_check,
 )
+from mograder.errors import EnvironmentFailed
 from mograder.hub.history import digest
 from mograder.hub.releases import Release
 from mograder.sandbox.identities import choose
@@ -37,6 +38,7 @@ class Packages:
     def __init__(self, environments: Environments) -> None:
         self._environments = environments
         self._locks: dict[str, Lock] = {}
+        self._problems: dict[str, str] = {}
 
     async def ready(self, release: Release, on_step: OnStep = lambda step: None) -> Environment:
         """The environment of a release, built if it is not there. Raises EnvironmentFailed."""
@@ -63,10 +65,21 @@ class Packages:
             text = lock.text if (lock := self._locks.get(digest(release.read(release.notebook)))) else None
         return text is not None and self._environments.find(Lock(text)) is not None
 
+    def problem(self, name: str) -> str:
+        """Why the packages of the item ``name`` could not be had when they were wanted last; empty if they could."""
+        return self._problems.get(name, "")
+
     def _ready(self, release: Release, on_step: OnStep) -> Environment:
-        text = release.lock()
-        lock = Lock(text) if text is not None else self._resolve(release.read(release.notebook), release.name)
-        return self._environments.ready(lock, on_step)
+        try:
+            text = release.lock()
+            read = release.read
+            lock = Lock(text) if text is not None else self._resolve(read(release.notebook), release.name)
+            environment = self._environments.ready(lock, on_step)
+        except EnvironmentFailed as error:
+            self._problems[release.name] = error.message
+            raise
+        self._problems.pop(release.name, None)
+        return environment
 
     def _resolve(self, notebook: bytes, name: str) -> Lock:
         """An item that was put there by hand has no lock: it is made once for each content."""

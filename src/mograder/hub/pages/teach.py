@@ -57,7 +57,7 @@ async def course(
     view = views.Course(
         page=page(request, who),
         now=now,
-        items=_items(items, begun, running),
+        items=_items(work, items, begun, running),
         running=running,
         online=_online(desk, now, {row.user for row in running}),
         published=await asyncio.to_thread(_published, desk),
@@ -187,7 +187,10 @@ async def _running(work: Coursework, desk: Desk) -> tuple[views.Running, ...]:
 
 
 def _items(
-    items: list[tuple[Release, bool]], begun: dict[str, int], running: tuple[views.Running, ...]
+    work: Coursework,
+    items: list[tuple[Release, bool]],
+    begun: dict[str, int],
+    running: tuple[views.Running, ...],
 ) -> tuple[views.CourseItem, ...]:
     up = Counter(row.item for row in running)
     return tuple(
@@ -199,6 +202,7 @@ def _items(
             ready,
             begun[release.name],
             up[release.name],
+            work.package_problem(release.name),
         )
         for release, ready in items
     )

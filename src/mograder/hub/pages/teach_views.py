@@ -14,7 +14,8 @@ Section = Literal["course", "radar", "people", "tokens", "audit", "health", "pre
 
 @dataclass(frozen=True)
 class CourseItem:
-    """A published item. ``ready``: its packages are there. ``open_now`` counts the running notebooks of it."""
+    """A published item. ``ready``: its packages are there; ``problem`` says why they could not be had, if they could
+    not. ``open_now`` counts the running notebooks of it."""
 
     name: str
     title: str
@@ -23,6 +24,7 @@ class CourseItem:
     ready: bool
     begun: int
     open_now: int
+    problem: str = ""
 
 
 @dataclass(frozen=True)
