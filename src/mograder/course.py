@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mograder import config as config_module
@@ -100,6 +101,7 @@ def _accepts(check: Callable[[str], str], text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=8192)  # the same few names come with every request; refusals are not kept
 def _check_name(text: str, what: str, punctuation: frozenset[str]) -> None:
     if not text:
         raise NameRefused(f"The name of the {what} is empty.")
