@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from bench import browser, courses, pages, restart, sessions
+from bench import browser, courses, keystrokes, pages, restart, sessions
 from bench.gateway import measure
 
 
@@ -26,6 +26,7 @@ def _gateway() -> Written:
 BENCHES: dict[str, Callable[[], Written]] = {
     "sessions": sessions.main,
     "restart": restart.main,
+    "keystrokes": keystrokes.main,
     "courses": courses.main,
     "browser": browser.main,
     "pages": pages.main,

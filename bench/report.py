@@ -50,7 +50,7 @@ class Sheet:
         row = measure.row()
         print(
             f"{row['name']:<44} {row['product']:>9} {row['alternative']:>9} {row['unit']:<4} "
-            f"{row['ratio']:>7}x  n={row['samples']} {row['note']}",
+            f"{row['ratio'] or '–':>7}x  n={row['samples']} {row['note']}",
             flush=True,
         )
 

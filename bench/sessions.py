@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.hub import RunningHub, running
@@ -23,7 +24,7 @@ ITEM = "A1-Heat-Equation"
 
 
 def main(rounds: int = 7, crowd: int = 20) -> Sheet:
-    """Run all; about three minutes."""
+    """Run all; about five minutes."""
     sheet = Sheet("Sessions: mograder hub beside plain marimo")
     with tempfile.TemporaryDirectory(prefix="mograder-bench-", dir="/var/tmp") as name:
         root = Path(name)
@@ -35,7 +36,7 @@ def main(rounds: int = 7, crowd: int = 20) -> Sheet:
             sheet.add(_click(hub, python, root, rounds))
             sheet.add(_crowd(hub, python, root, crowd))
             sheet.add(_check(hub, python, root, rounds))
-            for count in (1, 5, 20):
+            for count in (1, 5, 20, 50):
                 sheet.add(_memory(hub, python, root, count))
     return sheet
 
@@ -72,27 +73,46 @@ def _stop(hub: RunningHub, user: str) -> None:
         client.post(f"stop-edit/{user}/{ITEM}").raise_for_status()
 
 
+@dataclass(frozen=True)
+class Plain:
+    """A ``marimo edit`` that listens. ``begun`` is when it was started (``time.perf_counter``)."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    begun: float
+
+
+def plain_process(python: Path, notebook: Path, port: int = 0) -> Plain:
+    """``marimo edit`` of ``notebook``, up; the caller ends it. ``port`` 0: a free one."""
+    with socket.create_server(("127.0.0.1", port)) as free:
+        port = free.getsockname()[1]
+    command = [str(python), "-m", "marimo", "-q", "edit", "--headless", "--no-token", "--skip-update-check"]
+    command += ["--no-sandbox", "--port", str(port), notebook.name]
+    # As on the hub, the cells run when the notebook opens.
+    environment = {**os.environ, "_MARIMO_CONFIG_OVERLOAD_RUNTIME_AUTO_INSTANTIATE": "true"}
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        cwd=notebook.parent,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _listening(port)
+    return Plain(process, port, begun)
+
+
 @contextlib.contextmanager
 def plain_server(python: Path, release: Path, root: Path, name: str) -> Iterator[tuple[int, float]]:
     """``marimo edit`` of a copy of the same file with the same interpreter: its port, and when it was started."""
     place = root / "plain" / name
     shutil.copytree(release, place, ignore=shutil.ignore_patterns(".*", "*.zip", "files.json"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [str(python), "-m", "marimo", "-q", "edit", "--headless", "--no-token", "--skip-update-check"]
-    command += ["--no-sandbox", "--port", str(port), f"{ITEM}.py"]
-    # As on the hub, the cells run when the notebook opens.
-    environment = {**os.environ, "_MARIMO_CONFIG_OVERLOAD_RUNTIME_AUTO_INSTANTIATE": "true"}
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    server = plain_process(python, place / f"{ITEM}.py")
     try:
-        _listening(port)
-        yield port, begun
+        yield server.port, server.begun
     finally:
-        process.terminate()
-        process.wait(30)
+        server.process.terminate()
+        server.process.wait(30)
 
 
 @contextlib.contextmanager
