@@ -124,6 +124,17 @@ def test_what_an_instructor_does_by_hand_in_the_published_directory_shows_at_onc
     assert place.releases.find("A1") is None
 
 
+def test_without_a_sound_index_the_notebook_is_asked_every_time(place: Place) -> None:
+    published = place.root / "published" / "A2"
+    published.mkdir()
+    (published / "files.json").write_text("{")
+    for type_ in ("lecture", "assignment", "lecture"):
+        header = f'# /// script\n# mograder-type = "{type_}"\n# ///\n'
+        (published / "A2.py").write_text(header)
+        place.rest()
+        assert place.one("A2").type == type_
+
+
 def test_a_newer_release_is_said(place: Place) -> None:
     place.workspaces.ensure("ada", place.releases.get("A1"))
     assert not place.one("A1").update_available

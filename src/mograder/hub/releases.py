@@ -114,15 +114,14 @@ class Releases:
         release = self._known.recall(name, seen)
         if release is None:
             release = _load(self._root / name, name)
-            if release is not None and seen == self._marks(name):
+            if release is not None and seen == self._marks(name) and _is_indexed(release):
                 self._known.learn(name, seen, release, looked)
         return release
 
     def _marks(self, name: str) -> tuple[Mark, ...]:
-        """Of all that a `Release` is made of: names in the directory, the index, the notebook's header, the dates."""
+        """Of all that a `Release` with a sound index is made of: the names in its directory, the index, the dates."""
         place = f"{self._root}/{name}"
-        names = (place, f"{place}/{INDEX}", f"{place}/{name}.py", f"{place}/{visibility.FILE_NAME}")
-        return tuple(mark(path) for path in names)
+        return mark(place), mark(f"{place}/{INDEX}"), mark(f"{place}/{visibility.FILE_NAME}")
 
     def install(
         self,
@@ -237,16 +236,30 @@ def _window(directory: Directory, name: str) -> Window:
 
 def _type(directory: Directory, name: str) -> ItemType:
     """From ``files.json``, else from ``mograder-type`` in the notebook, else an assignment."""
-    try:
-        index = json.loads(directory.read(INDEX, 1 << 20))
-        return ItemType(index["type"])
-    except (MograderError, ValueError, KeyError, TypeError, RecursionError):
-        pass  # an index that is missing or damaged is not the truth; the notebook is
+    if (indexed := _indexed_type(directory)) is not None:
+        return indexed
     try:
         text = directory.read(f"{name}.py", MAX_FILE_BYTES).decode("utf-8", "replace")
         return ItemType(str(metadata.read(text).get("mograder-type", "assignment")))
     except (MograderError, ValueError):
         return ItemType.ASSIGNMENT
+
+
+def _indexed_type(directory: Directory) -> ItemType | None:
+    """What ``files.json`` says; None if it is missing or damaged: then it is not the truth, but the notebook is."""
+    try:
+        index = json.loads(directory.read(INDEX, 1 << 20))
+        return ItemType(index["type"])
+    except (MograderError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _is_indexed(release: Release) -> bool:
+    try:
+        with Directory.trusted(release.directory) as directory:
+            return _indexed_type(directory) is not None
+    except OSError:
+        return False
 
 
 def index_json(files: Mapping[str, bytes], type_: ItemType) -> bytes:

@@ -104,7 +104,10 @@ class Workspaces:
         names = [item_name(item) for item in items]
         try:
             with Directory.trusted(self._root) as root, root.sub(user) as mine:
-                return [(item, mine.mark(f"{item}/{_notebook(item)}")) for item in names]
+                there = set(mine.names()) if len(names) > 1 else names
+                return [
+                    (item, mine.mark(f"{item}/{_notebook(item)}") if item in there else ()) for item in names
+                ]
         except (FileNotFoundError, NotFound):
             return [(item, ()) for item in names]
 
