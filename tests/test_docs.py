@@ -62,3 +62,10 @@ def test_every_command_has_an_example() -> None:
         if name != "mograder":
             text = (command.help or "") + (command.epilog or "")
             assert "xample" in text, name
+
+
+def test_every_test_that_the_page_on_security_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (DOCS / "security.md").read_text()))
+    tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
+    assert len(named) > 60
+    assert named - set(re.findall(r"def (test_\w+)\(", tests)) == set()

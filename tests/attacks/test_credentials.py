@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real
 
 SECRET = "a-secret-of-the-hub-" + "s" * 30
 OTHER = "another-secret-of-the-hub-" + "t" * 30
-CONFIG = '[hub]\nsandbox = "off"\ntrusted_proxies = ["127.0.0.1"]\ninstructors = ["prof"]\n'
+CONFIG = '[hub]\ntrusted_proxies = ["127.0.0.1"]\ninstructors = ["prof"]\n'
 
 
 @pytest.fixture(scope="module")

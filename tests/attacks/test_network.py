@@ -6,11 +6,15 @@ The requests to live notebooks have attacks of their own in ``tests/gateway``; h
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
 import json
 import os
 import re
+import select
 import socket
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -398,12 +402,12 @@ def test_a_name_that_somebody_else_owns_does_not_lead_to_the_hub(hub: RunningHub
     assert statuses(say(hub, request("/assignments", bearer))) == [200]
 
 
-def test_2000_refused_upgrades_leave_no_descriptor_behind(hub: RunningHub) -> None:
+def test_10000_refused_upgrades_leave_no_descriptor_behind(hub: RunningHub) -> None:
     before = descriptors(hub)
     fields = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
     fields += ["Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==", "Origin: http://hub"]
     head = request("/edit/user/bob/A1-Answer/ws", *fields, close=False)
-    for _ in range(2000):
+    for _ in range(10_000):
         with connect(hub) as line:
             line.sendall(head)
             assert b" 401 " in line.recv(1000)
@@ -417,6 +421,74 @@ def settled(hub: RunningHub, before: int) -> None:
     while descriptors(hub) > before + 3 and time.monotonic() < end:
         time.sleep(0.1)
     assert descriptors(hub) <= before + 3
+
+
+RANGES = [
+    "bytes=0-,0-,0-",
+    "bytes=" + ",".join(["0-"] * 2000),
+    "bytes=-1,-2,0-1",
+    "bytes=99999999999999999999-",
+    "bytes=5-1",
+    "bytes=0-" + "9" * 400,
+    "lines=0-1",
+]
+
+
+@pytest.mark.parametrize("ranges", RANGES, ids=lambda ranges: ranges[:20])
+def test_many_ranges_of_a_file_are_no_more_than_the_file(hub: RunningHub, ranges: str) -> None:
+    for path in (
+        "/release/A1-Answer/data.csv",
+        "/export/ranger/A1-Answer",
+        "/_marimo/x",
+        "/static/x/hub.css",
+    ):
+        say(hub, as_proxy("ranger", "/download-release/ranger/A1-Answer", method="POST"), PROXY)
+        whole = say(hub, as_proxy("ranger", path), PROXY)
+        answer = say(hub, as_proxy("ranger", path, f"Range: {ranges}"), PROXY)
+        assert statuses(answer)[0] in (200, 206, 404, 416)
+        assert len(answer) <= len(whole) + 500
+
+
+def bombs() -> dict[str, bytes]:
+    zeros = bytes(64 << 20)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("A1-Answer.py", zeros)
+    return {"a zip": packed.getvalue(), "a gzip": gzip.compress(zeros), "parentheses": b"(" * 500_000}
+
+
+@pytest.mark.parametrize("name", ["a zip", "a gzip", "parentheses"])
+def test_a_bomb_in_place_of_a_notebook_does_not_go_off(hub: RunningHub, name: str) -> None:
+    say(hub, as_proxy("bomber", "/download-release/bomber/A1-Answer", method="POST"), PROXY)
+    notebook = hub.course / "hub-notebooks" / "bomber" / "A1-Answer" / "A1-Answer.py"
+    kept, before = notebook.read_bytes(), memory(hub)
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="A1-Answer.py"\r\n\r\n'
+    body = part + bombs()[name] + b"\r\n--b--\r\n"
+    for packing in ([], ["Content-Encoding: gzip"]):
+        fields = ["Content-Type: multipart/form-data; boundary=b", f"Content-Length: {len(body)}", *packing]
+        upload = as_proxy("bomber", "/upload/bomber/A1-Answer", *fields, method="POST", body=body)
+        assert statuses(say(hub, upload, PROXY))[0] in (400, 415, 422)
+    assert notebook.read_bytes() == kept
+    assert memory(hub) - before < 48 << 20
+
+
+def test_200_megabytes_in_chunks_of_which_nothing_was_announced_are_refused_on_the_way(
+    hub: RunningHub,
+) -> None:
+    before = memory(hub)
+    fields = ["Content-Type: multipart/form-data; boundary=b", "Transfer-Encoding: chunked"]
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    sent = 0
+    with connect(hub, PROXY) as line:
+        line.sendall(as_proxy("alice", "/upload/alice/A1-Answer", *fields, method="POST"))
+        with contextlib.suppress(ConnectionError):
+            while sent < 200 << 20 and not select.select([line], [], [], 0)[0]:
+                line.sendall(chunk)
+                sent += 0x10000
+        with contextlib.suppress(ConnectionError):
+            assert statuses(line.recv(65536)) in ([400], [413])
+    assert sent < 100 << 20
+    assert memory(hub) - before < 64 << 20
 
 
 def test_no_secret_is_in_any_log_or_answer_and_no_log_takes_escapes(hub: RunningHub) -> None:

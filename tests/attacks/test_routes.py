@@ -17,7 +17,6 @@ from tests.support.hub import RunningHub, bare_course, by_proxy, running
 pytestmark = pytest.mark.real
 
 CONFIG = """[hub]
-sandbox = "off"
 trusted_proxies = ["127.0.0.1"]
 instructors = ["prof"]
 requests_per_minute = 1000000
