@@ -9,11 +9,12 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from mograder.course import Course
-from mograder.hub.api import editor, handoff, teaching, versions
+from mograder.hub.api import editor, files, handoff, teaching, versions
 from mograder.hub.api import routes as api
 from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import account, teach, teach_tables, teach_work, updates
+from mograder.hub.pages import files as file_pages
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import versions as version_pages
 from mograder.hub.settings import Options, combine
@@ -28,10 +29,12 @@ ROUTERS = (
     editor.router,
     handoff.router,
     versions.router,
+    files.router,
     pages.router,
     version_pages.router,
     updates.router,
     account.router,
+    file_pages.router,
     teach.router,
     teach_work.router,
     teach_tables.router,

@@ -38,6 +38,8 @@ def all_views(sample: Sample) -> dict[str, views.View]:
         ),
         "history": samples.history(page, "alice", "A2-Regression"),
         "history-empty": version_views.History(page, "alice", "A2-Regression", samples.NOW, can_reset=False),
+        "files": samples.belongings(page, "alice", "A2-Regression"),
+        "files-full": samples.belongings(page, "alice", "A2-Regression", 95 << 20),
         "compare": samples.comparison(page, "alice", "A2-Regression"),
         "compare-hostile": samples.comparison(
             page, HOSTILE, HOSTILE, samples.OLD_CELLS, samples.NEW_CELLS.replace("by hand", HOSTILE)

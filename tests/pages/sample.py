@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from mograder.hub.pages import update_views, version_views, views
+from mograder.hub.pages import file_views, update_views, version_views, views
 from mograder.hub.pages.assets import static_table
 from mograder.hub.pages.render import content_security_policy, render
 from mograder.notebook.difference import compare
@@ -72,6 +72,7 @@ def assignments() -> list[views.ItemRow]:
             "1 of 6",
             True,
             exported_before=True,
+            disk="96 of 100 MB",
         ),
         row("A6-Draft", "Project", "uploaded", False, True, None, None, False, False),
     ]
@@ -139,6 +140,17 @@ def history(page: views.Page, owner: str, item: str) -> version_views.History:
     )
     present = row("copy", NOW - timedelta(minutes=3), "", 20_480, True, 3, 5)
     return version_views.History(page, owner, item, NOW, versions, present)
+
+
+def belongings(page: views.Page, owner: str, item: str, used: int = 12 << 20) -> file_views.Files:
+    files = (
+        file_views.FileRow("measured.csv", 48_112, NOW - timedelta(hours=2)),
+        file_views.FileRow("plots/fit.png", 1_204_000, NOW - timedelta(minutes=2)),
+        file_views.FileRow("\ufffd.bin", 3, NOW, linked=False),
+    )
+    gone = version_views.VersionRow("v9", NOW - timedelta(days=1), "delete", 901)
+    kept = (file_views.KeptFile("notes.txt", gone),)
+    return file_views.Files(page, owner, item, NOW, used, 100 << 20, 20 << 20, files, kept)
 
 
 OLD_CELLS = """import marimo
@@ -316,6 +328,14 @@ def make_app(sample: Sample) -> FastAPI:
         sample.uploads.append(await file.read())
         await file.close()
         return await action(request, "uploaded", {})
+
+    @app.post("/files/{user}/{item}")
+    async def store(request: Request, user: str, item: str) -> Response:
+        files: Any = (await request.form()).getlist("files")
+        names = [file.filename for file in files]
+        for file in files:
+            await file.close()
+        return await action(request, "stored", {"files": names, "archive": None})
 
     @app.post("/reset/{user}/{item}")
     async def reset(request: Request, user: str, item: str) -> Response:

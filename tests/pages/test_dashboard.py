@@ -45,7 +45,7 @@ def test_edit_and_run_are_plain_links_to_new_tabs(tab: Page) -> None:
         link = tab.get_by_role("link", name=name)
         assert link.get_attribute("href") == address
         assert link.get_attribute("target") == "_blank"
-        assert "noopener" in (link.get_attribute("rel") or "")
+        assert "opener" not in (link.get_attribute("rel") or "").split()  # _blank alone means noopener
 
 
 def test_opening_an_editor_shows_up_here_without_a_reload(tab: Page, sample: Sample) -> None:
@@ -153,8 +153,8 @@ def test_a_drop_beside_the_rows_does_not_leave_the_page(tab: Page, sample: Sampl
     drop(tab, "h2")
     assert tab.evaluate("[window.marked, window.left]") == [0, False]
     drop(tab, 'li[data-key="A2-Regression"]', files=2)
-    expect(said(tab)).to_have_text("One notebook at a time, please.")
-    assert posts(sample) == []
+    expect(said(tab)).to_have_text("2 files uploaded to A2-Regression.")
+    assert posts(sample) == ["/files/alice/A2-Regression"]
 
 
 def test_a_refused_upload_lists_what_is_unsafe_and_can_be_tried_again(tab: Page, sample: Sample) -> None:

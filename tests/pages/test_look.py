@@ -128,7 +128,14 @@ def test_the_keyboard_reaches_every_action_and_shows_where_it_is(tab: Page, samp
 def test_a_reset_is_possible_by_keyboard_alone(tab: Page, sample: Sample) -> None:
     tab.goto("")
     tab.get_by_label("More for A2-Regression").focus()
-    for key in ("Enter", "Tab", "Tab", "Tab", "Enter"):  # open; history, upload, reset; press it
+    for key in (
+        "Enter",
+        "Tab",
+        "Tab",
+        "Tab",
+        "Tab",
+        "Enter",
+    ):  # open; files, history, upload, reset; press it
         tab.keyboard.press(key)
     expect(tab.get_by_role("dialog")).to_be_visible()
     expect(tab.get_by_role("button", name="Keep my copy")).to_be_focused()

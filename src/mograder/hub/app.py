@@ -16,10 +16,11 @@ from sqlalchemy import Engine
 
 from mograder import __version__
 from mograder.hub import problems
-from mograder.hub.api import editor, handoff, teaching, versions
+from mograder.hub.api import editor, files, handoff, teaching, versions
 from mograder.hub.api import routes as api
 from mograder.hub.audit import FILE_NAME as AUDIT_FILE
 from mograder.hub.audit import AuditLog
+from mograder.hub.belongings import Belongings
 from mograder.hub.content import ContentHost, content_host
 from mograder.hub.content_door import ContentDoor
 from mograder.hub.content_site import ContentSite
@@ -48,6 +49,7 @@ from mograder.hub.middleware import (
 from mograder.hub.origins import Origins
 from mograder.hub.packages import Packages, course_environments
 from mograder.hub.pages import account, bar, brand, teach, teach_tables, teach_work, updates
+from mograder.hub.pages import files as file_pages
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import versions as version_pages
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
@@ -129,6 +131,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     )
     snapshots = Snapshots(app.state.coursework)
     app.state.publishing = app.state.coursework.publishing(settings.course.root)
+    app.state.belongings = Belongings(app.state.coursework, settings.hub.session_disk_mb << 20)
     app.state.max_upload = settings.hub.max_upload_mb << 20
     app.state.notice = notice(settings, isolation)
     app.state.due_dates = due_dates(settings)
@@ -137,10 +140,12 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(editor.router)
     app.include_router(handoff.router)
     app.include_router(versions.router)
+    app.include_router(files.router)
     app.include_router(pages.router)
     app.include_router(version_pages.router)
     app.include_router(updates.router)
     app.include_router(account.router)
+    app.include_router(file_pages.router)
     app.include_router(teach.router)
     app.include_router(teach_work.router)
     app.include_router(teach_tables.router)
@@ -246,7 +251,8 @@ def _wrap(
     """The outermost is added last: headers, then identity, then the checks, then the routes."""
     upload = (settings.hub.max_upload_mb << 20) + (1 << 20)
     app.add_middleware(
-        BodyLimit, limits={"upload": upload, "publish": MAX_PUBLISHED_BYTES, "sync-users": 4 << 20}
+        BodyLimit,
+        limits={"upload": upload, "files": upload, "publish": MAX_PUBLISHED_BYTES, "sync-users": 4 << 20},
     )
     app.add_middleware(BodyKinds)
     app.add_middleware(CrossSite)

@@ -114,6 +114,22 @@ class Directory:
         finally:
             os.close(descriptor)
 
+    def pieces(self, path: str, max_bytes: int) -> Iterator[bytes]:
+        """The content of a regular file, piece by piece; what it grows by meanwhile is left out.
+
+        Raises as `read`, before the first piece.
+        """
+        descriptor = self._open_regular(path)
+        try:
+            left = os.fstat(descriptor).st_size
+            if left > max_bytes:
+                raise TooLarge(f"{shown(path)} is larger than {max_bytes / 1e6:.0f} MB.")
+            while left and (block := os.read(descriptor, min(1 << 20, left))):
+                left -= len(block)
+                yield block
+        finally:
+            os.close(descriptor)
+
     def kind(self, name: str) -> str:
         """What ``name`` is, not following links: "missing", "file", "directory" or "other"."""
         try:

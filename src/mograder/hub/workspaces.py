@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from mograder.course import item_name, user_name
+from mograder.course import file_name, is_item_name, item_name, shown, user_name
 from mograder.errors import Conflict, MograderError, NotFound, TooLarge, UnsafeFile
 from mograder.hub.files import Directory, Entry
 from mograder.hub.history import MAX_VERSION_BYTES, SAVE, History, Version, digest
@@ -153,7 +153,51 @@ class Workspaces:
     def files(self, user: str, item: str) -> list[Entry]:
         """Everything beside the notebook that a student may need again; caches and dotfiles are left out."""
         with self.open(user, item) as directory:
-            return [entry for entry in directory.walk() if not _is_cache(entry.path)]
+            return [entry for entry in directory.walk() if not is_cache(entry.path)]
+
+    def copies(self, user: str) -> list[str]:
+        """The items that ``user`` has a workspace of, published or not, sorted."""
+        try:
+            with Directory.trusted(self._root) as root, root.sub(user_name(user)) as mine:
+                return [
+                    name for name in mine.names() if is_item_name(name) and mine.kind(name) == "directory"
+                ]
+        except (FileNotFoundError, NotFound):
+            return []
+
+    def used(self, user: str, item: str) -> int:
+        """The bytes in all files of a workspace, caches too; 0 if there is none. Raises TooLarge: too many files."""
+        try:
+            with self.open(user, item) as directory:
+                return sum(entry.size for entry in directory.walk())
+        except NotFound:
+            return 0
+
+    def put_beside(self, user: str, item: str, name: str, data: bytes) -> Version | None:
+        """Put a file beside the notebook; what it replaces is kept, and returned. Raises Conflict for the notebook."""
+        _beside(item, name)
+        with self.open(user, item) as directory:
+            return self._replace(directory, user, item, file_name(name), data, "upload")
+
+    def remove_file(self, user: str, item: str, path: str) -> Version:
+        """Take a file away from beside the notebook; it is kept, and returned.
+
+        Raises:
+            Conflict: it is the notebook, or too large to be kept. NotFound, UnsafeFile: there is no such plain file.
+        """
+        _beside(item, path)
+        parent, _, name = path.rpartition("/")
+        with self.open(user, item) as directory, directory.sub(parent) if parent else directory as place:
+            try:
+                data = place.read(name, MAX_VERSION_BYTES)
+            except TooLarge:
+                raise Conflict(
+                    f"{shown(path)} is too large to be kept in the history, so it was not deleted.",
+                    tip="a cell of your notebook can delete it for good, with os.remove.",
+                ) from None
+            kept = self._history.keep(user, item, name, data, "delete")
+            place.remove(name)
+            return kept
 
     def ensure(self, user: str, release: Release) -> bool:
         """Make a copy of ``release`` unless there is one. Never overwrites a file. True if a copy was made."""
@@ -307,5 +351,13 @@ def _notebook(item: str) -> str:
     return f"{item}.py"
 
 
-def _is_cache(path: str) -> bool:
+def _beside(item: str, path: str) -> None:
+    if path == _notebook(item):
+        raise Conflict(f"{path} is the notebook itself.", tip="upload another one, or press Reset.")
+    if is_cache(path):
+        raise NotFound(f"There is no file {shown(path)} to be seen here.")
+
+
+def is_cache(path: str) -> bool:
+    """Whether a path below a workspace is hidden, or what Python and marimo make again by themselves."""
     return any(part.startswith(".") or part in ("__pycache__", "__marimo__") for part in path.split("/"))

@@ -52,14 +52,15 @@ async def replaced(work: Coursework, user: str, item: str, kept: Version | None)
 
 def attachment(data: bytes, name: str, media_type: str = "text/x-python") -> Response:
     """``data`` as a download that no browser shows in our origin."""
-    return Response(
-        data,
-        media_type=media_type,
-        headers={
-            "Content-Disposition": f"attachment; filename=\"{_ascii(name)}\"; filename*=UTF-8''{quote(name, safe='')}",
-            "Content-Security-Policy": "sandbox; default-src 'none'",
-        },
-    )
+    return Response(data, media_type=media_type, headers=as_attachment(name))
+
+
+def as_attachment(name: str) -> dict[str, str]:
+    """The header fields of a download."""
+    return {
+        "Content-Disposition": f"attachment; filename=\"{_ascii(name)}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+    }
 
 
 def _ascii(name: str) -> str:

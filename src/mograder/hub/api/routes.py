@@ -167,6 +167,7 @@ async def upload(
     data = await file.read(limit + 1)
     if len(data) > limit:
         raise TooLarge(f"A notebook of over {limit >> 20} MB is not accepted; nothing was changed.")
+    await request.app.state.belongings.check_room(user, assignment, {f"{assignment}.py": len(data)})
     kept = await work.upload(user, assignment, data)
     return done(request, await replaced(work, user, assignment, kept), said="uploaded", item=assignment)
 

@@ -82,6 +82,24 @@ class Validation(BaseModel):
     integrity_warnings: list[Any]
 
 
+class Stored(Ok):
+    """These files lie beside the notebook now; ``archive`` is the version that the notebook became, if it was one.
+
+    ``used`` of ``quota`` bytes are taken.
+    """
+
+    files: list[str]
+    used: int
+    quota: int
+    archive: str | None
+
+
+class Deleted(Ok):
+    """A file is gone from beside the notebook; ``archive`` is the version that brings it back."""
+
+    archive: str
+
+
 class VersionInfo(BaseModel):
     """One kept version of a file. ``when`` is in ISO 8601, UTC; ``size`` in bytes.
 

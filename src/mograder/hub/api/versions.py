@@ -52,8 +52,10 @@ async def restore(
     work: Coursework = Work,
 ) -> Response:
     """Bring a kept version back; what it replaces is kept too."""
+    found, _ = await work.version(user, assignment, version)
+    page = "history" if found.file == f"{assignment}.py" else "files"
     kept = await work.restore(user, assignment, version)
-    return await _restored(request, work, user, assignment, kept, "history", {"done": "restored"})
+    return await _restored(request, work, user, assignment, kept, page, {"done": "restored"})
 
 
 @router.post("/restore-cell/{user}/{assignment}", response_model=schema.Replaced)

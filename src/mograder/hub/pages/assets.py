@@ -11,6 +11,7 @@ _COMMENT = re.compile(r"//|/\*.*\*/$")
 _TYPES = {
     "hub.css": "text/css; charset=utf-8",
     "teach.css": "text/css; charset=utf-8",
+    "table.css": "text/css; charset=utf-8",
     "single.css": "text/css; charset=utf-8",
     "diff.css": "text/css; charset=utf-8",
     "account.css": "text/css; charset=utf-8",

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import jinja2
 
-from mograder.hub.pages import account_views, teach_views, update_views, version_views, views, words
+from mograder.hub.pages import (
+    account_views,
+    file_views,
+    teach_views,
+    update_views,
+    version_views,
+    views,
+    words,
+)
 from mograder.hub.pages.assets import asset_url
 
 _TEMPLATES: dict[type, str] = {
     views.Dashboard: "dashboard.html",
     views.Start: "start.html",
+    file_views.Files: "files.html",
     version_views.History: "history.html",
     version_views.Compare: "compare.html",
     views.CheckReport: "report.html",
@@ -45,6 +54,7 @@ _ENVIRONMENT = _environment()
 def render(
     view: views.View
     | version_views.VersionView
+    | file_views.FileView
     | update_views.Update
     | account_views.Account
     | teach_views.TeachView,

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from mograder.errors import NotFound
 from mograder.hub.api.access import Work, requires
+from mograder.hub.api.files import belongings
 from mograder.hub.api.respond import wants_page
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
@@ -20,8 +21,10 @@ from mograder.hub.overview import ItemState
 from mograder.hub.pages import views
 from mograder.hub.pages.assets import static_table
 from mograder.hub.pages.common import page, root, session_row, title
+from mograder.hub.pages.file_views import filled
 from mograder.hub.pages.render import render
 from mograder.hub.releases import ItemType
+from mograder.hub.workspaces import FileStatus
 from mograder.sessions.model import Kind, SessionKey, State
 
 router = APIRouter(include_in_schema=False)
@@ -52,7 +55,13 @@ async def dashboard(
     view = views.Dashboard(
         page=page(request, who),
         now=datetime.now(UTC),
-        assignments=tuple(item_row(request, state) for state in items if state.type is ItemType.ASSIGNMENT),
+        assignments=tuple(
+            [
+                item_row(request, state, await _disk(request, who.user, state))
+                for state in items
+                if state.type is ItemType.ASSIGNMENT
+            ]
+        ),
         lectures=tuple(
             views.LectureRow(state.name, title(state.name), state.session_active, state.visible)
             for state in items
@@ -157,7 +166,16 @@ def _start(
     return HTMLResponse(render(view))
 
 
-def item_row(request: Request, state: ItemState) -> views.ItemRow:
+async def _disk(request: Request, user: str, state: ItemState) -> str:
+    """Words about the disk space of a copy when there is little left; empty otherwise."""
+    if state.file_status in (None, FileStatus.NOT_STARTED):
+        return ""
+    mine = belongings(request)
+    used = await mine.nearly_full(user, state.name)
+    return "" if used is None else filled(used, mine.quota)
+
+
+def item_row(request: Request, state: ItemState, disk: str = "") -> views.ItemRow:
     """An assignment as the person who looks sees it."""
     due = request.app.state.due_dates.get(state.name)
     check = None if not state.total else f"{state.passed} of {state.total}"
@@ -172,6 +190,7 @@ def item_row(request: Request, state: ItemState) -> views.ItemRow:
         exported_before=state.exported_before,
         update_available=state.update_available,
         visible=state.visible,
+        disk=disk,
     )
 
 

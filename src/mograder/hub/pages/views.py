@@ -87,7 +87,8 @@ class ItemRow:
     """An assignment of the person who looks.
 
     ``file_status`` is the contract's word. ``exported_before`` says that some version was exported already.
-    ``last_check`` is ``"3 of 5"``. ``visible`` is false for an item that only instructors see.
+    ``last_check`` is ``"3 of 5"``; ``disk`` is ``"980 of 1024 MB"`` when that is nearly all there is.
+    ``visible`` is false for an item that only instructors see.
     """
 
     name: str
@@ -100,6 +101,7 @@ class ItemRow:
     update_available: bool = False
     visible: bool = True
     exported_before: bool = False
+    disk: str = ""
 
     @property
     def state(self) -> str:

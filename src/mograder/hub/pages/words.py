@@ -25,6 +25,7 @@ REASONS = {
     "restore": "Replaced by an older version",
     "update": "Replaced by an update",
     "save": "Saved in the editor",
+    "delete": "Deleted",
     "export": "Exported",
 }
 

@@ -14,7 +14,9 @@ const address = (...names) => new URL(names.map(encodeURIComponent).join("/"), r
 const DONE = {
   "download-release": (item) => `${item} is ready to be edited.`,
   reset: (item) => `${item} is as it was published. Your earlier work is in its history.`,
-  restore: () => "The older version is back. What it replaced is kept here too.",
+  restore: () => "The older version is back. What it replaced is kept, too.",
+  "delete-file": () => "The file is deleted. It is kept under the earlier files.",
+  files: (item, { files }) => `${files.length === 1 ? files[0] : `${files.length} files`} uploaded to ${item}.`,
   upload: (item) => `${item} is uploaded. The notebook before is in its history.`,
   "stop-edit": (item) => `${item} is stopped. Your work is saved.`,
   "stop-run": (item) => `${item} is stopped.`,
@@ -52,7 +54,7 @@ document.addEventListener("submit", (event) => {
 });
 
 // Upload and Reset are forms of the history page; here they are done on the spot.
-const picker = make("input", { type: "file", accept: ".py", hidden: true });
+const picker = make("input", { type: "file", multiple: true, hidden: true });
 document.body.append(picker);
 
 function equip(row) {
@@ -71,11 +73,12 @@ function equip(row) {
 const beside = (row, action) => address(action, ...parts(row.querySelector(".sheet a:last-of-type").href).slice(1));
 const reset = async (url, button, body) => (await confirmed(url)) && act(url, button, body);
 
+// One Python file is the notebook, whatever it is called; all others go beside it.
 function upload(row, button, files) {
-  if (files.length !== 1) return say("One notebook at a time, please.");
   const body = new FormData();
-  body.set("file", files[0]);
-  return act(beside(row, "upload"), button, body);
+  const alone = files.length === 1 && files[0].name.endsWith(".py");
+  for (const file of files) body.append(alone ? "file" : "files", file);
+  if (files.length) act(beside(row, alone ? "upload" : "files"), button, body);
 }
 
 function confirmed(url) {
@@ -101,7 +104,7 @@ async function act(url, button, body) {
     if (action === "validate") results(place, item, user, answer);
     else {
       place.querySelector(":scope > .results")?.remove();
-      say(DONE[action](item), false, ...undo(answer, user, item));
+      say(DONE[action](item, answer), false, ...undo(answer, user, item));
     }
     tellTabs();
   } catch (error) {
