@@ -60,8 +60,8 @@ def _until_warm(hub: RunningHub) -> None:
 
 def _open(hub: RunningHub, user: str) -> tuple[float, MarimoClient]:
     """Seconds from the click on Edit to all cells run."""
-    begun = time.perf_counter()
     with hub.client(user) as client:
+        begun = time.perf_counter()  # a browser is up before somebody clicks in it
         url = client.post(f"start-edit-deep/{ITEM}").raise_for_status().json()["url"]
         cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     tab = MarimoClient(url=hub.url + url, headers={"Cookie": cookie}).start()
