@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,42 +19,120 @@ from bench.sessions import ITEM, demo_course, interpreter
 from mograder.environments import Environments, Requirements
 
 PACKAGES = ("numpy", "pandas", "matplotlib", "scipy")
+PROF = "prof"
 
 
-def main(items: int = 30, burst: int = 100) -> Sheet:
-    """Run all; about four minutes, with downloads."""
+def main(
+    items: int = 30,
+    proven: int = 30,
+    rounds: int = 5,
+    burst: int = 100,
+    plain: int = 20,
+    packages: tuple[str, ...] = PACKAGES,
+) -> Sheet:
+    """Run all; about ten minutes, with downloads.
+
+    ``items`` are generated, ``proven`` of them with their proof; ``plain`` exports stand for the other way.
+    An environment of ``packages`` is built (none: not at all).
+    """
     sheet = Sheet("Courses: from source to a checked class")
     with tempfile.TemporaryDirectory(prefix="mograder-bench-", dir="/var/tmp") as name:
         root = Path(name)
         course = demo_course(root / "course")
+        _teach(course)
         sheet.head()
-        sheet.add(_generate(course, items))
-        sheet.add(_build(root, warm=False))
-        sheet.add(_build(root, warm=True))
+        with _copies(course, items) as names:
+            sheet.add(_generate(course, names))
+        with _copies(course, proven) as names:
+            sheet.add(_prove(course, root, names))
+        for warm in (False, True) if packages else ():
+            sheet.add(_build(root, packages, warm=warm))
         with running(course) as hub:
-            sheet.add(_burst(hub, root, burst))
+            sheet.add(_publish(hub, root, rounds))
+            sheet.add(_burst(hub, root, burst, plain))
     return sheet
 
 
-def _generate(course: Path, items: int) -> Measure:
-    """All in one command, and one command for each."""
-    names = [f"B{number:02}-Copy" for number in range(items)]
+def _teach(course: Path) -> None:
+    """Make ``prof`` an instructor of the course."""
+    config = course / "mograder.toml"
+    config.write_text(config.read_text().replace("[hub]\n", f'[hub]\ninstructors = ["{PROF}"]\n', 1))
+    assert PROF in config.read_text()
+
+
+@contextlib.contextmanager
+def _copies(course: Path, count: int) -> Iterator[list[str]]:
+    """That many assignments, all alike but for their names."""
+    names = [f"B{number:02}-Copy" for number in range(count)]
     for item in names:
         place = course / "source" / item
         shutil.copytree(course / "source" / ITEM, place)
         (place / f"{ITEM}.py").rename(place / f"{item}.py")
-    command = [sys.executable, "-m", "mograder", "generate", "--no-validate", "-C", str(course)]
-    at_once = _seconds([*command, *names])
-    one_by_one = sum(_seconds([*command, item]) for item in names)
+    yield names
     for item in names:
         shutil.rmtree(course / "source" / item)
         shutil.rmtree(course / "release" / item)
-    return Measure(f"generate of {items} assignments", "s", [at_once], [one_by_one], "other: one by one")
 
 
-def _build(root: Path, *, warm: bool) -> Measure:
+def _generate(course: Path, names: list[str]) -> Measure:
+    """All in one command, and one command for each."""
+    command = [sys.executable, "-m", "mograder", "generate", "--no-validate", "-C", str(course)]
+    at_once = _seconds([*command, *names])
+    one_by_one = sum(_seconds([*command, item]) for item in names)
+    count = len(names)
+    return Measure(
+        f"generate of {count} assignments, no proof", "s", [at_once], [one_by_one], "other: one by one"
+    )
+
+
+def _prove(course: Path, root: Path, names: list[str]) -> Measure:
+    """Solution and release of each are run; plain: two exports for each, two at a time, of the same packages."""
+    command = [sys.executable, "-m", "mograder", "generate", "-C", str(course)]
+    _seconds([*command, names[0]])  # its packages are there from now on
+    ours = _seconds([*command, *names])
+    theirs = _plain(interpreter(course), course / "source" / ITEM / f"{ITEM}.py", root, 2 * len(names))
+    whole = 2 * len(names) * theirs
+    return Measure(
+        f"generate of {len(names)} assignments, proven", "s", [ours], [whole], "other: marimo export alone"
+    )
+
+
+def _publish(hub: RunningHub, root: Path, rounds: int) -> Measure:
+    """An assignment put up again with other text and the same packages; plain: uv makes them anew from its cache."""
+    release = hub.course / "release" / ITEM
+    files = {path.name: path.read_bytes() for path in sorted(release.iterdir()) if path.is_file()}
+    ours, theirs = [], []
+    with hub.client(PROF) as prof:
+        for number in range(rounds):
+            files[f"{ITEM}.py"] += f"# {number}\n".encode()
+            parts = [("files", (name, data)) for name, data in files.items()]
+            begun = time.perf_counter()
+            prof.post(f"publish/{ITEM}", files=parts).raise_for_status()
+            ours.append(time.perf_counter() - begun)
+    for number in range(rounds):
+        place = root / f"by-hand-{number}"
+        begun = time.perf_counter()
+        _seconds(["uv", "venv", "-q", "-p", sys.executable, str(place)])
+        _seconds(
+            [
+                "uv",
+                "pip",
+                "install",
+                "-q",
+                "-p",
+                str(place / "bin" / "python"),
+                "marimo",
+                "numpy",
+                "matplotlib",
+            ]
+        )
+        theirs.append(time.perf_counter() - begun)
+    return Measure("publish, packages ready", "s", ours, theirs, "other: uv venv and uv pip install, cached")
+
+
+def _build(root: Path, packages: tuple[str, ...], *, warm: bool) -> Measure:
     """numpy, pandas, matplotlib, scipy and marimo: ours, and venv with pip, without and with what is in the caches."""
-    requirements = Requirements(PACKAGES)
+    requirements = Requirements(packages)
     environments = Environments(root / f"environments-{warm}", root / "uv-cache")
     begun = time.perf_counter()
     environments.ready(environments.resolve(requirements))
@@ -69,13 +149,15 @@ def _build(root: Path, *, warm: bool) -> Measure:
         "--cache-dir",
         str(root / "pip-cache"),
     ]
-    _seconds([*install, "marimo", *PACKAGES])
+    _seconds([*install, "marimo", *packages])
     theirs = time.perf_counter() - begun
     kind = "caches full" if warm else "caches empty"
-    return Measure(f"environment of numpy … scipy, {kind}", "s", [ours], [theirs], "other: venv and pip")
+    return Measure(
+        f"environment of {' '.join(packages)}, {kind}", "s", [ours], [theirs], "other: venv and pip"
+    )
 
 
-def _burst(hub: RunningHub, root: Path, burst: int) -> Measure:
+def _burst(hub: RunningHub, root: Path, burst: int, plain: int) -> Measure:
     """Seconds for each of many notebooks that are all handed in at once; plain: two exports at a time."""
     users = [f"burst{number}" for number in range(burst)]
     for user in users:
@@ -95,14 +177,14 @@ def _burst(hub: RunningHub, root: Path, burst: int) -> Measure:
         begun = time.perf_counter()
         list(pool.map(check, users))
         ours = (time.perf_counter() - begun) / len(users)
-    plain = _plain(hub.course, root, 20)
-    return Measure(
-        f"burst of {burst} validations, for each", "s", [ours], [plain], "other: 20 exports, 2 at a time"
-    )
+    release = hub.course / "hub-release" / ITEM / f"{ITEM}.py"
+    theirs = _plain(interpreter(hub.course), release, root, plain)
+    note = f"other: {plain} exports, 2 at a time"
+    return Measure(f"burst of {burst} validations, for each", "s", [ours], [theirs], note)
 
 
-def _plain(course: Path, root: Path, count: int) -> float:
-    python, notebook = interpreter(course), course / "hub-release" / ITEM / f"{ITEM}.py"
+def _plain(python: Path, notebook: Path, root: Path, count: int) -> float:
+    """Seconds for each of ``count`` plain exports, two at a time."""
     command = [str(python), "-m", "marimo", "-q", "export", "html", "--no-sandbox", "-f", str(notebook)]
     with ThreadPoolExecutor(2) as pool:
         begun = time.perf_counter()
