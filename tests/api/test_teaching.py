@@ -26,9 +26,7 @@ SECRET = "0123456789abcdef" * 4
 
 @pytest.fixture(scope="module")
 def hub(course_root: Path) -> Iterator[RunningHub]:
-    course = make_course(
-        course_root / "teaching", '[hub]\nsandbox = "off"\ntrusted_proxies = ["127.0.0.1"]\n'
-    )
+    course = make_course(course_root / "teaching", '[hub]\ntrusted_proxies = ["127.0.0.1"]\n')
     with running(course, dev=False, env={"MOGRADER_HUB_SECRET": SECRET}) as up:
         yield up
 
@@ -159,6 +157,26 @@ def test_publishing_with_the_command(hub: RunningHub) -> None:
         assert done.returncode == 0, done.stderr
         assert "A4-Command is published as assignment: A4-Command.py\n" in done.stdout
         assert b"By command" in prof.get("release/A4-Command/A4-Command.py").content
+
+
+def test_the_steps_are_told_while_the_hub_prepares_the_packages(hub: RunningHub) -> None:
+    place = hub.course / "release" / "A5-Steps"
+    place.mkdir(parents=True)
+    text = notebook("Steps").replace(b'"marimo"]', b'"marimo", "six"]')
+    (place / "A5-Steps.py").write_bytes(text)
+    done = command(hub, "publish", "A5")
+    assert done.returncode == 0, done.stderr
+    steps = done.stderr.splitlines()
+    assert steps[1].startswith("A5-Steps: sending")
+    assert len(steps) > 2, steps
+    assert all(step.startswith("A5-Steps: ") for step in steps[1:])
+    (place / "A5-Steps.py").write_bytes(text.replace(b'"six"', b'"no-such-package-of-ours-2"'))
+    failed = command(hub, "publish", "A5")
+    assert failed.returncode == 1
+    assert "The hub refused: " in failed.stderr.splitlines()[-1]
+    assert "no-such-package-of-ours-2" in failed.stderr.splitlines()[-1]
+    with client(hub) as prof:
+        assert b'"six"' in prof.get("release/A5-Steps/A5-Steps.py").content
 
 
 def test_the_command_lets_people_in(hub: RunningHub) -> None:

@@ -176,7 +176,7 @@ def test_without_a_sandbox_the_hub_does_not_start_unless_told_to(course_root: Pa
     assert "mograder hub check" in line
     (course / "mograder.toml").write_text('[hub]\nsandbox = "off"\n')
     course_root.chmod(0o755)
-    user = Service(course_root / "service")
+    user = Service(course_root / "service-of-an-open-hub")
     user.own(course)
     own = {"MOGRADER_HUB_SECRET": SECRET}
     with running(course, env=own, dev=False, service=user) as hub:

@@ -101,9 +101,12 @@ def test_a_sessions_own_policy_stays_beside_ours() -> None:
     assert len(policies) == 2 and policies[0] == b"default-src 'none'"
 
 
-def test_a_session_on_an_origin_of_its_own_needs_no_policy() -> None:
+def test_a_session_on_an_origin_of_its_own_is_not_confined_but_framed_by_nobody_else() -> None:
     names = dict(security_fields("http://h", "/edit/user/a/b/", "/_marimo/", (), False))
-    assert b"content-security-policy" not in names and names[b"x-content-type-options"] == b"nosniff"
+    assert (
+        names[b"content-security-policy"] == b"frame-ancestors 'self'"
+        and names[b"x-content-type-options"] == b"nosniff"
+    )
 
 
 @pytest.mark.parametrize(

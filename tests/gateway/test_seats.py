@@ -16,7 +16,7 @@ from mograder.hub.gateway.seats import Seats
 from tests.support.hub import RunningHub, by_proxy, make_course, running
 
 CROWD, PROXY = "127.0.0.3", "127.0.0.2"
-CONFIG = f'[hub]\nsandbox = "off"\ntrusted_proxies = ["{PROXY}"]\nmax_connections = 60\nconnections_per_address = 20\n'
+CONFIG = f'[hub]\ntrusted_proxies = ["{PROXY}"]\nmax_connections = 60\nconnections_per_address = 20\n'
 
 
 def test_an_address_has_so_many_and_the_hub_so_many() -> None:

@@ -66,6 +66,14 @@ def test_a_kernel_is_a_child_of_the_helper() -> None:
     assert said(code) == ["True", "True"]
 
 
+def test_a_server_that_starts_no_kernel_ends_with_its_own_status() -> None:
+    code = _SERVER.replace(
+        "kernels.start_with(starter.leave_aside(private=False))", "starter.leave_aside(private=False)"
+    )
+    code += "import gc\ngc.collect()\ntime.sleep(0.2)\nos._exit(7)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 7
+
+
 def test_server_and_kernels_end_with_a_killed_helper() -> None:
     code = _SERVER + "p, q = kernel('sleep')\nprint(p.pid, flush=True)\ntime.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as server:

@@ -11,6 +11,7 @@ import click
 from mograder.cli import remote
 from mograder.cli.local import read_release, with_steps
 from mograder.cli.moodle_room import Room, printable
+from mograder.cli.upload import Upload
 from mograder.config import FILE_NAME
 from mograder.course import Course, find_item, list_items, user_name
 from mograder.environments import warming
@@ -76,9 +77,10 @@ def publish(
         click.echo(f"{what} {_seen(dates)}Nothing was sent.")
         return
     hub = remote.Remote(url, token)
-    click.echo(f"{name}: sending {total:,} bytes; the hub then prepares its packages …", err=True)
-    parts = [("files", (file, data, "application/octet-stream")) for file, data in files.items()]
-    answer = hub.post(f"publish/{name}", params={"type": type_, **dates}, files=parts)
+    with Upload(name, files) as sending:
+        answer = hub.post_told(
+            f"publish/{name}", sending.step, params={"type": type_, **dates}, files=sending.parts()
+        )
     click.echo(f"{name} is published as {answer.get('type')}: {', '.join(answer.get('files', []))}")
     if answer.get("visible"):
         click.echo(f"{answer['visible']}.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,9 +45,31 @@ class Remote:
 
     def post(self, path: str, **content: Any) -> dict[str, Any]:
         """The JSON that the hub answers with. ``content`` is for ``httpx.post``."""
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        with self._asking():
+            answer = httpx.post(
+                self._url + path, headers=self._headers("application/json"), timeout=PATIENCE, **content
+            )
+            return _judged(answer, self._url)
+
+    def post_told(self, path: str, on_step: Callable[[str], None], **content: Any) -> dict[str, Any]:
+        """As `post`; ``on_step`` is told each step of the hub's work while it goes on."""
+        headers = self._headers("application/x-ndjson, application/json")
+        with (
+            self._asking(),
+            httpx.stream("POST", self._url + path, headers=headers, timeout=PATIENCE, **content) as answer,
+        ):
+            if not answer.headers.get("content-type", "").startswith("application/x-ndjson"):
+                answer.read()
+                return _judged(answer, self._url)
+            return _told(answer, on_step)
+
+    def _headers(self, accept: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}", "Accept": accept}
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
         try:
-            answer = httpx.post(self._url + path, headers=headers, timeout=PATIENCE, **content)
+            yield
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadTimeout) as error:
             raise MograderError(
                 f"The hub at {self._url} was reached and went away before it answered ({_reason(error)}): what it "
@@ -57,7 +82,19 @@ class Remote:
                 f"The hub at {self._url} can not be reached: {reason}.",
                 tip="see whether it is up, and try again.",
             ) from error
-        return _judged(answer, self._url)
+
+
+def _told(answer: httpx.Response, on_step: Callable[[str], None]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    for line in answer.iter_lines():
+        said = json.loads(line) if line.strip() else {}
+        if "step" in said:
+            on_step(str(said["step"]))
+    if "detail" in said:
+        raise MograderError(f"The hub refused: {said['detail']}")
+    if said.get("status") != "ok":
+        raise httpx.RemoteProtocolError("it said no outcome")
+    return said
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +40,16 @@ class Publishing:
         self._turn = asyncio.Lock()
 
     async def publish(
-        self, name: str, files: Mapping[str, bytes], type_: str | None, dates: Dates = NO_DATES
+        self,
+        name: str,
+        files: Mapping[str, bytes],
+        type_: str | None,
+        dates: Dates = NO_DATES,
+        say: Callable[[str], None] = lambda text: None,
     ) -> Release:
         """Judge ``files``, prepare the packages of the notebook, then put the item up, all or nothing.
 
-        ``dates``: what they do not say stays as it was.
+        ``dates``: what they do not say stays as it was. ``say`` is told each step, from any thread.
         ``type_`` None: what the notebook's header says (``mograder-type``), else an assignment.
 
         Raises:
@@ -65,7 +70,9 @@ class Publishing:
             known = await asyncio.to_thread(self._releases.find, name)
             before = ALWAYS if known is None else known.window
             window = visibility.window(dates.begin, dates.end, dates.zone or before.zone, before)
-            lock, _ = await asyncio.to_thread(self._packages.prepare, notebook, name, lambda step: None)
+            lock, _ = await asyncio.to_thread(
+                self._packages.prepare, notebook, name, lambda step: say(step.text)
+            )
             return await asyncio.to_thread(self._releases.install, name, files, kind, lock.text, window)
 
     async def warm(self) -> list[str]:

@@ -32,6 +32,9 @@ _DESCRIPTORS = 64
 _MESSAGE = 16 * 1024
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
+#: Held until this process ends: the helper takes a closed end for the end of the server.
+_ends: list[socket.socket] = []
+
 
 def leave_aside(*, private: bool) -> kernels.Start:
     """Fork the helper; returns what ``kernels.start_with`` needs to start kernels through it.
@@ -45,6 +48,7 @@ def leave_aside(*, private: bool) -> kernels.Start:
         ours.close()
         _help(theirs, private)
     theirs.close()
+    _ends.append(ours)
     kernels.end_with(helper)
     semaphores.track_here()
 
@@ -130,12 +134,13 @@ def _start(
     opened: Callable[[], None],
 ) -> int:
     data, status, *inherited = given
+    helper = os.getpid()
     pid = os.fork()
     if pid == 0:
         server.close()
         for descriptor in (status, *running, *(end for _, end in running.values())):
             os.close(descriptor)
-        _kernel(data, inherited, opened)
+        _kernel(helper, data, inherited, opened)
     forkserver.write_signed(status, pid)
     for descriptor in (data, *inherited):
         os.close(descriptor)
@@ -162,11 +167,13 @@ def _end(running: dict[int, tuple[int, int]]) -> NoReturn:
     os._exit(0)
 
 
-def _kernel(data: int, inherited: list[int], opened: Callable[[], None]) -> NoReturn:
+def _kernel(helper: int, data: int, inherited: list[int], opened: Callable[[], None]) -> NoReturn:
     """The life of a kernel: become what a freshly spawned one would be, then marimo's own."""
     code = 1
     try:
         system.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != helper:  # it ended before this process asked to be told
+            os._exit(code)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         renew.after_fork()
         # multiprocessing's own start in a child reads the descriptors that came along from here.

@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, File, Query, Request, UploadFile
+from fastapi.responses import StreamingResponse
 
 from mograder.errors import Malformed
 from mograder.hub.api import schema
 from mograder.hub.api.access import requires
+from mograder.hub.api.lines import MEDIA_TYPE, Say, lines
 from mograder.hub.api.routes import ERRORS
 from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.publishing import Dates, Publishing
+from mograder.hub.releases import Release
 from mograder.hub.store.state import TokenRecord
 from mograder.hub.visibility import ALWAYS
 
@@ -33,6 +36,7 @@ Work = Depends(publishing)
 
 @router.post("/publish/{name}", response_model=schema.Published, response_model_exclude_none=True)
 async def publish(
+    request: Request,
     name: str,
     files: Annotated[list[UploadFile], File()],
     type_: Annotated[Literal["assignment", "lecture"] | None, Query(alias="type")] = None,
@@ -44,19 +48,29 @@ async def publish(
 ) -> Any:
     """Put an item up, in place of what was there, all or nothing. Waits until its packages are ready.
 
-    Students see it ``from`` and ``until`` a moment in ``zone``; what is not said stays as it was.
+    Who accepts application/x-ndjson is told the steps. Students see it ``from`` and ``until`` a moment in ``zone``;
+    what is not said stays as it was.
     """
     given: dict[str, bytes] = {}
     for file in files:
         if (file.filename or "") in given:
             raise Malformed(f"{file.filename} is there twice.")
         given[file.filename or ""] = await file.read()
-    release = await work.publish(name, given, type_, Dates(from_, until, zone))
-    return schema.Published(
-        files=list(release.files),
-        type=release.type,
-        visible=None if release.window == ALWAYS else release.window.words,
-    )
+    dates = Dates(from_, until, zone)
+    if MEDIA_TYPE in request.headers.get("accept", ""):
+
+        async def told(say: Say) -> dict[str, Any]:
+            return _published(await work.publish(name, given, type_, dates, say)).model_dump(
+                exclude_none=True
+            )
+
+        return StreamingResponse(lines(told), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
+    return _published(await work.publish(name, given, type_, dates))
+
+
+def _published(release: Release) -> schema.Published:
+    words = None if release.window == ALWAYS else release.window.words
+    return schema.Published(files=list(release.files), type=release.type, visible=words)
 
 
 @router.post("/warm-cache", response_model=schema.WarmedCache)
