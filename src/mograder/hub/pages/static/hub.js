@@ -1,10 +1,13 @@
 // The dashboard and the history page: actions without leaving the page, and rows that stay true.
 import { Refusal, ask, make, onTabs, root, tellTabs } from "./ask.js";
 
-const POLL = Number(document.querySelector("main").dataset.poll ?? 30_000); // ms; only while the page is looked at
+// ms; only while the page is looked at
+const POLL = Number(document.querySelector("main").dataset.poll ?? 30_000);
 const verdicts = JSON.parse(document.getElementById("words").dataset.verdicts);
-const busy = new Set(); // addresses that were asked and have not answered
-const served = new WeakMap(); // element -> the HTML that the hub sent for it
+// addresses that were asked and have not answered
+const busy = new Set();
+// element -> the HTML that the hub sent for it
+const served = new WeakMap();
 const every = (selector, within = document) => [...within.querySelectorAll(selector)];
 // "reset/alice/A1" of an address, as ["reset", "alice", "A1"]
 const parts = (url) => new URL(url).pathname.slice(root.pathname.length).split("/").map(decodeURIComponent);
@@ -228,7 +231,8 @@ async function refresh() {
     for (const live of lives()) merge(live, page.querySelector(`[data-live="${live.dataset.live}"]`));
     offline(false);
   } catch {
-    offline(true); // nobody answers, or it is an error or a login page: it has no such part
+    // nobody answers, or it is an error or a login page: it has no such part
+    offline(true);
   }
   asking = false;
   if (behind) refresh();
@@ -243,7 +247,8 @@ function merge(live, fresh) {
     if (whole) live.replaceChildren(...fresh.childNodes);
     else complete = mergeRows(live, fresh);
   });
-  if (!complete) return; // a row is in use: it is looked at again next time
+  // a row is in use: it is looked at again next time
+  if (!complete) return;
   served.set(live, html);
   if (whole) for (const row of rows(live)) served.set(row, row.innerHTML) && equip(row);
 }
@@ -299,7 +304,8 @@ addEventListener("online", refresh);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 document.addEventListener("click", (event) => {
   const url = event.target.closest("a[href]")?.href;
-  if (url && parts(url)[0] === "export") setTimeout(refresh, 1500); // a download has no event of its own
+  // a download has no event of its own
+  if (url && parts(url)[0] === "export") setTimeout(refresh, 1500);
 });
 onTabs(refresh);
 setInterval(() => document.hidden || refresh(), POLL);
