@@ -94,7 +94,12 @@ class Sample:
     sessions: list[views.SessionRow] = field(
         default_factory=lambda: [
             views.SessionRow(
-                "alice", "A2-Regression", "edit", "edit/user/alice/A2-Regression/", NOW - timedelta(minutes=4)
+                "alice",
+                "A2-Regression",
+                "edit",
+                "edit/user/alice/A2-Regression/",
+                NOW - timedelta(minutes=56),
+                240,
             ),
             views.SessionRow("alice", "L01-Intro", "run", "run/user/alice/L01-Intro/", NOW),
         ]
@@ -270,6 +275,10 @@ def make_app(sample: Sample) -> FastAPI:
     async def dashboard(request: Request, flash: str | None = None) -> Response:
         sample.asked.append(("GET", "/"))
         return html(request, sample.dashboard(flash=flash))
+
+    @app.get("/editor-files")
+    async def editor_files() -> Response:
+        return JSONResponse([])
 
     @app.get("/view")
     async def view(request: Request) -> Response:

@@ -30,7 +30,7 @@ from mograder.hub.store.classroom import AttemptTable
 from mograder.hub.store.state import ResultTable, StoredResult
 from mograder.hub.updates import Offer, Updates
 from mograder.hub.workspaces import FileStatus, Workspaces, remove_scratch, scratch_copy
-from mograder.marimo_adapter.assets import static_files
+from mograder.marimo_adapter.assets import first_files, static_files
 from mograder.marimo_adapter.options import ServeSpec
 from mograder.notebook.merge import Choice
 from mograder.sessions.manager import Sessions
@@ -84,6 +84,7 @@ class Coursework:
         self._isolation = isolation
         self._assets = assets
         self._offers: dict[str, asyncio.Task[None]] = {}
+        self._first: dict[str, tuple[str, ...]] = {}  # by marimo's version: what its editor loads at once
         self._changes = KeyedLocks()
         self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
         self._validating = asyncio.Semaphore(2)
@@ -362,12 +363,17 @@ class Coursework:
         await asyncio.to_thread(self._keep, user, name, content, result)
         return result.to_json()
 
+    def first_files(self) -> list[str]:
+        """Addresses below the hub's root of what editors load at once: browsers keep these files for good."""
+        return [f"_marimo/{version}/{name}" for version, names in self._first.items() for name in names]
+
     async def _asset_url(self, environment: Environment) -> str:
         """Where browsers find the static files of an environment's marimo: the same place for every session."""
         version = environment.marimo_version
         if version not in self._offers:
             directory = static_files(environment.python).directory
             await asyncio.to_thread(self._assets.store.add, version, directory)
+            self._first[version] = await asyncio.to_thread(first_files, directory)
             # They are served from now on; the compressed copies come when they are made.
             self._offers[version] = asyncio.create_task(self._offered(version, directory))
         return f"/_marimo/{version}"

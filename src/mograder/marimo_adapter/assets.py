@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import DistributionFinder, MetadataPathFinder
 from pathlib import Path
 from typing import NamedTuple
 
 from mograder.errors import EnvironmentFailed
+
+_ASKED_FOR = re.compile(r'(?:src|href)="\./(assets/[\w.-]+\.(?:js|css))"')
 
 
 class StaticFiles(NamedTuple):
@@ -32,6 +35,12 @@ def static_files(python: Path) -> StaticFiles:
         f"The environment of {python} has no marimo with static files.",
         tip="publish the item again, so that its environment is built anew",
     )
+
+
+def first_files(directory: Path) -> tuple[str, ...]:
+    """The scripts and styles that the editor's page asks for at once, below ``directory``. Raises OSError."""
+    page = (directory / "index.html").read_text(encoding="utf-8", errors="replace")
+    return tuple(dict.fromkeys(_ASKED_FOR.findall(page)))
 
 
 def _site_packages(python: Path) -> list[Path]:

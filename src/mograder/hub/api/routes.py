@@ -51,6 +51,12 @@ async def assignments(who: Identity = requires(Action.USE_HUB), work: Coursework
     return JSONResponse([_plain(state) for state in await work.items(who.user, staff=who.is_instructor)])
 
 
+@router.get("/editor-files", response_model=list[str])
+async def editor_files(who: Identity = requires(Action.USE_HUB), work: Coursework = Work) -> Any:
+    """Addresses of the static files that an editor loads at once, for a page that fetches them beforehand."""
+    return work.first_files()
+
+
 @router.get("/sessions", response_model=list[schema.SessionInfo])
 async def sessions(who: Identity = requires(Action.USE_HUB), work: Coursework = Work) -> Any:
     """The caller's running sessions; an instructor sees everybody's."""

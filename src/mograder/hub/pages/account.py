@@ -37,7 +37,9 @@ async def account(
             account_views.SignIn(login.via, moment(login.created), moment(login.last_seen))
             for login in logins
         ),
-        sessions=tuple(session_row(session) for session in work.sessions.of(who.user)),
+        sessions=tuple(
+            session_row(session, work.sessions.idle_left(session)) for session in work.sessions.of(who.user)
+        ),
         flash=views.Flash("It is kept in this browser.") if done == "look" else None,
     )
     return HTMLResponse(render(view))

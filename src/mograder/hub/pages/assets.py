@@ -20,6 +20,7 @@ _TYPES = {
     "bar.js": "text/javascript; charset=utf-8",
     "ask.js": "text/javascript; charset=utf-8",
     "hub.js": "text/javascript; charset=utf-8",
+    "ahead.js": "text/javascript; charset=utf-8",
     "start.js": "text/javascript; charset=utf-8",
     "hub.svg": "image/svg+xml",
 }

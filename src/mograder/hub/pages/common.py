@@ -52,7 +52,7 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).astimezone()
 
 
-def session_row(session: Session) -> views.SessionRow:
+def session_row(session: Session, idle_left: int | None = None) -> views.SessionRow:
     """A running notebook."""
     return views.SessionRow(
         username=session.key.user,
@@ -60,6 +60,7 @@ def session_row(session: Session) -> views.SessionRow:
         kind=session.key.kind,
         url=f"{views.path(session.key.kind, 'user', session.key.user, session.key.item)}/",
         last_seen=datetime.fromtimestamp(session.last_seen, UTC),
+        idle_left=idle_left,
     )
 
 

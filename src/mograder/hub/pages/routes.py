@@ -67,7 +67,7 @@ async def dashboard(
             for state in items
             if state.type is ItemType.LECTURE
         ),
-        sessions=tuple(session_row(session) for session in running),
+        sessions=tuple(session_row(session, work.sessions.idle_left(session)) for session in running),
         flash=_flash(done, item, {state.name for state in items}),
     )
     return HTMLResponse(render(view))

@@ -145,13 +145,17 @@ class LectureRow:
 
 @dataclass(frozen=True)
 class SessionRow:
-    """A running notebook. ``url`` opens it again; ``kind`` is ``edit`` for assignments, ``run`` for lectures."""
+    """A running notebook. ``url`` opens it again; ``kind`` is ``edit`` for assignments, ``run`` for lectures.
+
+    ``idle_left``: the seconds until it is stopped, when that is soon because nobody is at work in it.
+    """
 
     username: str
     item: str
     kind: Literal["edit", "run"]
     url: str
     last_seen: datetime
+    idle_left: int | None = None
 
     @property
     def stop(self) -> str:

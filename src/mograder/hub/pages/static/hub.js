@@ -309,3 +309,6 @@ document.addEventListener("click", (event) => {
 });
 onTabs(refresh);
 setInterval(() => document.hidden || refresh(), POLL);
+
+// What makes the first click quick comes last of all.
+if (document.querySelector('[data-live="assignments"]')) addEventListener("load", () => import("./ahead.js"));
