@@ -176,7 +176,7 @@ def test_a_notebook_sees_nothing_of_the_login(university: University, browser: B
     page = browser.new_page()
     log_in(page, "eve", university.url)
     editor = open_notebook(page, HEADERS)
-    expect(editor.get_by_text("recorded", exact=True).first).to_be_visible()
+    expect(editor.get_by_text("recorded", exact=True).first).to_be_visible(timeout=60_000)
     held = {c.get("name"): c.get("value", "") for c in browser.cookies(university.url)}
     logins = {"apache": "mod_auth_openidc_session", "nginx": "login_service"}
     assert {logins[university.kind], "__Host-Http-mograder_hub"} <= set(held)  # or this would prove nothing
