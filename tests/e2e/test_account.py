@@ -133,3 +133,25 @@ def test_a_theme_that_there_is_not_is_refused(hub: RunningHub) -> None:
         answer = ada.post("account/look", data={"theme": "pink; Path=/"})
         assert answer.status_code == 422
         assert "set-cookie" not in answer.headers or "pink" not in answer.headers["set-cookie"]
+
+
+def test_the_pages_speak_the_browsers_language_or_the_one_that_was_chosen(
+    chromium: Browser, hub: RunningHub, pictures: Path
+) -> None:
+    context = signed_in(chromium, hub, "dora", locale="de-CH")
+    page = context.pages[0]
+    page.goto("")
+    expect(page.get_by_role("heading", name="Aufgaben")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    page.screenshot(path=pictures / "german-dashboard.png")
+    page.get_by_role("button", name=f"Herunterladen: {ITEM}").click()
+    expect(page.get_by_text(f"{ITEM} kann bearbeitet werden.")).to_be_visible()
+    assert findings(page) == []
+    page.goto("account")
+    page.screenshot(path=pictures / "german-account.png", full_page=True)
+    page.get_by_label("English").check()
+    page.get_by_role("button", name="Übernehmen").nth(1).click()
+    expect(page.get_by_role("heading", name="Your account")).to_be_visible()
+    page.goto("")
+    expect(page.get_by_role("heading", name="Assignments")).to_be_visible()
+    context.close()

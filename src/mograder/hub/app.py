@@ -45,6 +45,7 @@ from mograder.hub.middleware import (
     Identification,
     KnownHosts,
     SecurityHeaders,
+    Speaking,
 )
 from mograder.hub.origins import Origins
 from mograder.hub.packages import Packages, course_environments
@@ -255,6 +256,7 @@ def _wrap(
         limits={"upload": upload, "files": upload, "publish": MAX_PUBLISHED_BYTES, "sync-users": 4 << 20},
     )
     app.add_middleware(BodyKinds)
+    app.add_middleware(Speaking)
     app.add_middleware(CrossSite)
     app.add_middleware(RateLimit, limits=limits)
     app.add_middleware(Audited, audit=audit)

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from mograder.hub.hosts import Hosts
 from mograder.hub.identity.gate import COOKIE, SECURE_COOKIE, Gate
 from mograder.hub.limits import address_of
+from mograder.hub.pages import language
 from mograder.hub.pages.render import content_security_policy
 
 Scope = MutableMapping[str, Any]
@@ -154,6 +155,23 @@ class BodyLimit:
             await refuse(send, 413, _too_large(limit))
             return
         await self._app(scope, _counted(receive, limit, self._patience), send)
+
+
+class Speaking:
+    """Lets everything behind it speak the language of each request."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        fields = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        with language.speaking(
+            language.choose(fields.get(b"cookie", ""), fields.get(b"accept-language", ""))
+        ):
+            await self._app(scope, receive, send)
 
 
 class SecurityHeaders:

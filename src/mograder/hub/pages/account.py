@@ -14,8 +14,9 @@ from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.middleware import set_cookie
-from mograder.hub.pages import account_views, views
+from mograder.hub.pages import account_views, language, views
 from mograder.hub.pages.common import THEME, THEMES, moment, page, root, session_row
+from mograder.hub.pages.language import gettext
 from mograder.hub.pages.render import render
 
 router = APIRouter(include_in_schema=False)
@@ -40,7 +41,7 @@ async def account(
         sessions=tuple(
             session_row(session, work.sessions.idle_left(session)) for session in work.sessions.of(who.user)
         ),
-        flash=views.Flash("It is kept in this browser.") if done == "look" else None,
+        flash=views.Flash(gettext("It is kept in this browser.")) if done == "look" else None,
     )
     return HTMLResponse(render(view))
 
@@ -51,12 +52,16 @@ async def look(request: Request, who: Identity = requires(Action.USE_HUB)) -> Re
     theme = str((await request.form()).get("theme") or "")
     if theme not in THEMES:
         raise Malformed("A page is light, dark, or as your machine is set.")
-    secure = "; Secure" if request.scope["scheme"] == "https" else ""
-    cookie = f"{THEME}={theme}; Path=/; Max-Age={_YEAR if theme else 0}; SameSite=Lax{secure}"
-    headers = {"Set-Cookie": cookie}
-    if not wants_page(request):
-        return JSONResponse({"status": "ok"}, headers=headers)
-    return RedirectResponse(f"{root(request)}account?done=look", status_code=303, headers=headers)
+    return _kept(request, THEME, theme)
+
+
+@router.post("/account/language")
+async def speak(request: Request, who: Identity = requires(Action.USE_HUB)) -> Response:
+    """Another language; kept in this browser."""
+    chosen = str((await request.form()).get("language") or "")
+    if chosen not in language.LANGUAGES:
+        raise Malformed("The hub does not speak that language.")
+    return _kept(request, language.COOKIE, chosen)
 
 
 @router.post("/account/sign-out-everywhere")
@@ -69,3 +74,13 @@ async def sign_out_everywhere(request: Request, who: Identity = requires(Action.
         return JSONResponse({"status": "ok"}, headers=headers)
     onward: str = request.app.state.settings.hub.logout_url
     return HTMLResponse(render(views.SignOut(page(request, None), done=True, onward=onward)), headers=headers)
+
+
+def _kept(request: Request, name: str, value: str) -> Response:
+    """Keep ``value`` in this browser; nothing forgets it."""
+    secure = "; Secure" if request.scope["scheme"] == "https" else ""
+    cookie = f"{name}={value}; Path=/; Max-Age={_YEAR if value else 0}; SameSite=Lax{secure}"
+    headers = {"Set-Cookie": cookie}
+    if not wants_page(request):
+        return JSONResponse({"status": "ok"}, headers=headers)
+    return RedirectResponse(f"{root(request)}account?done=look", status_code=303, headers=headers)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from mograder.hub.pages.language import N_
 from mograder.hub.pages.views import Flash, Page, SessionRow
 
 _VIA = {
-    "proxy": "your university's login",
-    "dev": "a guest of this development hub",
-    "token": "a bearer token",
-    "cookie": "a sign-in of this browser",
-    "content": "a notebook's own address",
+    "proxy": N_("your university's login"),
+    "dev": N_("a guest of this development hub"),
+    "token": N_("a bearer token"),
+    "cookie": N_("a sign-in of this browser"),
+    "content": N_("a notebook's own address"),
 }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from functools import cache
 from importlib.resources import files
+
+import brotli  # type: ignore[import-untyped]
 
 _COMMENT = re.compile(r"//|/\*.*\*/$")
 _TYPES = {
@@ -33,6 +36,14 @@ def static_table() -> dict[str, tuple[bytes, str]]:
     An address never changes its content, so it may be cached for ever.
     """
     return {_address(name): (_read(name), content_type) for name, content_type in _TYPES.items()}
+
+
+@cache
+def packed(address: str, coding: str) -> bytes | None:
+    """A file of `static_table` as ``br`` or ``gzip``; None for what gains nothing by it. Raises KeyError."""
+    data, _ = static_table()[address]
+    small = brotli.compress(data, quality=11) if coding == "br" else gzip.compress(data, 9, mtime=0)
+    return small if len(small) < len(data) else None
 
 
 def asset_url(name: str) -> str:

@@ -17,6 +17,7 @@ from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import file_views as views
 from mograder.hub.pages.common import page
+from mograder.hub.pages.language import N_, gettext
 from mograder.hub.pages.render import render
 from mograder.hub.pages.version_views import VersionRow
 from mograder.hub.pages.views import Flash
@@ -24,9 +25,9 @@ from mograder.hub.pages.views import Flash
 router = APIRouter(include_in_schema=False)
 
 _SAID = {
-    "stored": "The files are uploaded. Of what they replaced the earlier ones are kept below.",
-    "deleted": "The file is deleted. It is kept below, under the earlier files.",
-    "restored": "The file is back.",
+    "stored": N_("The files are uploaded. Of what they replaced the earlier ones are kept below."),
+    "deleted": N_("The file is deleted. It is kept below, under the earlier files."),
+    "restored": N_("The file is back."),
 }
 _KEPT = 50
 
@@ -61,7 +62,7 @@ async def files(
             views.KeptFile(one.file, VersionRow(one.id, one.when, one.reason, one.size))
             for one in shelf.kept[:_KEPT]
         ),
-        Flash(_SAID[done]) if done in _SAID else None,
+        Flash(gettext(_SAID[done])) if done in _SAID else None,
         undo if any(one.id == undo for one in shelf.kept) else "",
     )
     return HTMLResponse(render(view))

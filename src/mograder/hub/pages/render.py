@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import jinja2
+from markupsafe import Markup
 
 from mograder.hub.pages import (
     account_views,
     file_views,
+    language,
     teach_views,
     update_views,
     version_views,
@@ -36,15 +38,30 @@ _TEMPLATES: dict[type, str] = {
 }
 
 
+def _bdi(text: str) -> Markup:
+    """A name amid a sentence: its direction of writing stays its own."""
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mograder.hub.pages"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals.update(asset=asset_url, path=views.path, words=words)
+    environment.globals.update(
+        bdi=_bdi,
+        safe=Markup,
+        tr=language.gettext,
+        language=language.language,
+        languages=language.LANGUAGES,
+        texts=language.texts,
+    )
+    environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     return environment
 
 

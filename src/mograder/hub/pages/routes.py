@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +20,10 @@ from mograder.hub.identity.policy import Action
 from mograder.hub.middleware import set_cookie
 from mograder.hub.overview import ItemState
 from mograder.hub.pages import views
-from mograder.hub.pages.assets import static_table
+from mograder.hub.pages.assets import packed, static_table
 from mograder.hub.pages.common import page, root, session_row, title
 from mograder.hub.pages.file_views import filled
+from mograder.hub.pages.language import N_, gettext
 from mograder.hub.pages.render import render
 from mograder.hub.releases import ItemType
 from mograder.hub.workspaces import FileStatus
@@ -30,14 +32,14 @@ from mograder.sessions.model import Kind, SessionKey, State
 router = APIRouter(include_in_schema=False)
 
 _SAID = {
-    "started": "{item} is open.",
-    "stopped": "{item} was stopped.",
-    "downloaded": "{item} is ready to be edited.",
-    "reset": "{item} is back to the published version; your work is kept in its history.",
-    "uploaded": "Your notebook replaced {item}; the old one is kept in its history.",
-    "updated": "{item} has the new version now; your work is kept in its history.",
-    "restored": "The older version of {item} is back; the one before it is kept in the history.",
-    "exported": "{item} is marked as exported.",
+    "started": N_("{item} is open."),
+    "stopped": N_("{item} was stopped."),
+    "downloaded": N_("{item} is ready to be edited."),
+    "reset": N_("{item} is back to the published version; your work is kept in its history."),
+    "uploaded": N_("Your notebook replaced {item}; the old one is kept in its history."),
+    "updated": N_("{item} has the new version now; your work is kept in its history."),
+    "restored": N_("The older version of {item} is back; the one before it is kept in the history."),
+    "exported": N_("{item} is marked as exported."),
 }
 
 
@@ -122,14 +124,17 @@ async def static(request: Request, version: str, name: str) -> Response:
     if found is None:
         raise NotFound("There is no such file.")
     data, content_type = found
-    return Response(
-        data,
-        headers={
-            "Content-Type": content_type,
-            "Cache-Control": "public, max-age=31536000, immutable",
-            "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",  # a logo is a document
-        },
-    )
+    headers = {
+        "Content-Type": content_type,
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",  # a logo is a document
+        "Vary": "Accept-Encoding",
+    }
+    accepted = re.split(r"[\s,;]+", request.headers.get("accept-encoding", ""))
+    coding = next((coding for coding in ("br", "gzip") if coding in accepted), None)
+    if coding is not None and address in static_table() and (small := packed(address, coding)) is not None:
+        return Response(small, headers=headers | {"Content-Encoding": coding})
+    return Response(data, headers=headers)
 
 
 @router.get("/logout")
@@ -198,7 +203,7 @@ def _flash(done: str, item: str, known: set[str]) -> views.Flash | None:
     """Words for ``?done=…``: only ours, and only about items that exist, so that no link can put words here."""
     if done not in _SAID or item not in known:
         return None
-    return views.Flash(_SAID[done].format(item=item))
+    return views.Flash(gettext(_SAID[done]).format(item=item))
 
 
 def _report(page: views.Page, user: str, item: str, found: dict[str, Any]) -> views.CheckReport:

@@ -17,6 +17,7 @@ from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import teach_views as views
 from mograder.hub.pages.common import OnDesk, moment, page, root, title
+from mograder.hub.pages.language import N_, gettext, ngettext
 from mograder.hub.pages.render import render
 from mograder.hub.pages.views import path
 from mograder.hub.releases import Release
@@ -33,10 +34,10 @@ ONLINE_SECONDS = 300.0
 _PUBLISHED = 20
 
 _SAID = {
-    "sent": "The message is on everybody's pages now.",
-    "withdrawn": "The message is taken back.",
-    "stopped": "It is stopped. What was saved is safe.",
-    "stopped-all": "Every notebook is stopped. What was saved is safe.",
+    "sent": N_("The message is on everybody's pages now."),
+    "withdrawn": N_("The message is taken back."),
+    "stopped": N_("It is stopped. What was saved is safe."),
+    "stopped-all": N_("Every notebook is stopped. What was saved is safe."),
 }
 
 
@@ -65,7 +66,7 @@ async def course(
             views.Sent(m.id, m.author, moment(m.when), m.text, messages.readers(m.id))
             for m in messages.current()
         ),
-        said=_SAID.get(done),
+        said=gettext(_SAID.get(done, "")) or None,
     )
     return HTMLResponse(render(view))
 
@@ -124,9 +125,11 @@ async def ask_to_stop(
     """Asks first: somebody may be typing."""
     view = views.Confirm(
         page(request, who),
-        f"Stop {item} of {user}?",
-        "What was saved is safe. What is being computed is lost, and variables are gone; it can be opened again.",
-        "Stop it",
+        gettext("Stop %(item)s of %(name)s?") % {"item": item, "name": user},
+        gettext(
+            "What was saved is safe. What is being computed is lost, and variables are gone; it can be opened again."
+        ),
+        gettext("Stop it"),
         path("teach", "stop", kind, user, item),
     )
     return HTMLResponse(render(view))
@@ -152,9 +155,13 @@ async def ask_to_stop_all(
 ) -> Response:
     """Asks first, and says how many."""
     number = len(work.sessions.all())
-    some = "the one notebook that is open" if number == 1 else f"all {number} notebooks that are open"
-    text = "What was saved is safe. What is being computed is lost. Everybody can open theirs again at once."
-    view = views.Confirm(page(request, who), f"Stop {some}?", text, "Stop them all", "teach/stop-all")
+    question = ngettext(
+        "Stop the one notebook that is open?", "Stop all %(num)s notebooks that are open?", number
+    ) % {"num": number}
+    text = gettext(
+        "What was saved is safe. What is being computed is lost. Everybody can open theirs again at once."
+    )
+    view = views.Confirm(page(request, who), question, text, gettext("Stop them all"), "teach/stop-all")
     return HTMLResponse(render(view))
 
 

@@ -18,6 +18,7 @@ from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import teach_views as views
 from mograder.hub.pages.common import OnDesk, moment, page, root
+from mograder.hub.pages.language import N_, gettext
 from mograder.hub.pages.render import render
 from mograder.hub.pages.views import path
 from mograder.hub.store.state import TokenRecord
@@ -72,16 +73,17 @@ async def people(
         for person in found
     ]
     rules = (
-        "There is no list of names: whoever your login lets through may enter."
+        gettext("There is no list of names: whoever your login lets through may enter.")
         if roster is None
-        else f"allowed_users.txt lets {len(roster)} people in; instructors always may."
+        else gettext("allowed_users.txt lets %(number)s people in; instructors always may.")
+        % {"number": len(roster)}
     )
     table = _Table(
         "people",
-        "People",
-        f"{rules} Roles are set in mograder.toml.",
-        ("Name", "Role", "May enter", "Last seen", "Begun", "Checks passed"),
-        "Nobody is on the list and nobody has been here.",
+        N_("People"),
+        gettext("%(rules)s Roles are set in mograder.toml.") % {"rules": rules},
+        (N_("Name"), N_("Role"), N_("May enter"), N_("Last seen"), N_("Begun"), N_("Checks passed")),
+        gettext("Nobody is on the list and nobody has been here."),
         link=lambda row: path("teach", "student", row[0]),
     )
     return table.answer(request, who, tabular.search(rows, q), q, format)
@@ -101,12 +103,12 @@ async def bearer_tokens(
     rows = [_token_row(token, now) for token in await asyncio.to_thread(ledger.all)]
     table = _Table(
         "tokens",
-        "Tokens",
-        "Programs sign in with these. They are made on the server: mograder hub generate-token.",
-        ("Number", "Person", "Role", "State", "Made", "Ends", "Last used"),
-        "Nobody has made a token.",
+        N_("Tokens"),
+        gettext("Programs sign in with these. They are made on the server: mograder hub generate-token."),
+        (N_("Number"), N_("Person"), N_("Role"), N_("State"), N_("Made"), N_("Ends"), N_("Last used")),
+        gettext("Nobody has made a token."),
         link=lambda row: path("teach", "tokens", row[0], "revoke") if row[3] == _GOOD else None,
-        said="It is revoked: nobody can use it any more." if done == "revoked" else None,
+        said=gettext("It is revoked: nobody can use it any more.") if done == "revoked" else None,
     )
     return table.answer(request, who, tabular.search(rows, q), q, format)
 
@@ -120,9 +122,11 @@ async def ask_to_revoke(request: Request, number: str, who: Identity = requires(
         raise NotFound("There is no token with this number.")
     view = views.Confirm(
         page(request, who),
-        f"Revoke token {number} of {known[number].user}?",
-        "Programs that use it are refused from now on. This can not be undone; a new token can be made.",
-        "Revoke it",
+        gettext("Revoke token %(number)s of %(name)s?") % {"number": number, "name": known[number].user},
+        gettext(
+            "Programs that use it are refused from now on. This can not be undone; a new token can be made."
+        ),
+        gettext("Revoke it"),
         path("teach", "tokens", number, "revoke"),
         section="tokens",
         back="teach/tokens",
@@ -160,10 +164,10 @@ async def audit(
     columns = tuple(column.capitalize() for column in audit_search.COLUMNS)
     table = _Table(
         "audit",
-        "Audit log",
-        "Every change, every refusal with its rule, every look at somebody's work; newest first.",
+        N_("Audit log"),
+        gettext("Every change, every refusal with its rule, every look at somebody's work; newest first."),
         columns,
-        "Nothing was done yet.",
+        gettext("Nothing was done yet."),
     )
     return table.answer(request, who, [audit_search.row(entry) for entry in found], q, format)
 
@@ -184,13 +188,17 @@ async def health(
         if probe.name != "port"
     ]
     bad = [row for row in rows if row[1] == "fail"]
-    lead = f"{len(bad)} of {len(rows)} things fail." if bad else "Everything that this hub needs is there."
+    lead = (
+        gettext("%(bad)s of %(all)s things fail.") % {"bad": len(bad), "all": len(rows)}
+        if bad
+        else gettext("Everything that this hub needs is there.")
+    )
     table = _Table(
         "health",
-        "Health",
-        f"{lead} Isolation: {found.verdict}.",
-        ("What", "State", "Detail", "What to do"),
-        "Nothing was found.",
+        N_("Health"),
+        gettext("%(lead)s Isolation: %(verdict)s.") % {"lead": lead, "verdict": found.verdict},
+        (N_("What"), N_("State"), N_("Detail"), N_("What to do")),
+        gettext("Nothing was found."),
     )
     return table.answer(request, who, tabular.search(rows, q), q, format)
 

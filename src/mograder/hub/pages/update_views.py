@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mograder.hub.pages.language import N_
 from mograder.hub.pages.views import Flash, Page
 
-_WORDS = {"mine": "Keep mine", "new": "Take the new one", "both": "Keep both, one after the other"}
+_WORDS = {
+    "mine": N_("Keep mine"),
+    "new": N_("Take the new one"),
+    "both": N_("Keep both, one after the other"),
+}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import update_views as views
 from mograder.hub.pages.common import page, root
+from mograder.hub.pages.language import N_, gettext, ngettext
 from mograder.hub.pages.render import render
 from mograder.hub.pages.views import Flash, path
 from mograder.hub.updates import Offer
@@ -25,8 +26,8 @@ router = APIRouter(include_in_schema=False)
 
 _CHOICE = "choice-"
 _SAID = {
-    "updated": "You have the new version now. What you had is kept.",
-    "undone": "Your copy is as it was before the update. What it was until now is kept.",
+    "updated": N_("You have the new version now. What you had is kept."),
+    "undone": N_("Your copy is as it was before the update. What it was until now is kept."),
 }
 
 
@@ -54,7 +55,7 @@ async def look(
         parts=_parts(offer),
         editor_open=state.session_active,
         can_undo=offer.can_undo,
-        flash=Flash(_SAID[done]) if done in _SAID else None,
+        flash=Flash(gettext(_SAID[done])) if done in _SAID else None,
     )
     return HTMLResponse(render(view))
 
@@ -123,25 +124,44 @@ def _facts(offer: Offer) -> list[str]:
     if merge is None:
         return []
     counted = (
-        (merge.followed, "that you did not change", "becomes the new one", "become the new ones"),
-        (merge.added, "that is new", "is added", "are added"),
-        (merge.removed, "that you did not change", "is not part of it any more and goes", "go"),
-        (merge.kept, "of yours", "stays as it is", "stay as they are"),
-    )
-    facts = [
-        f"{number} {'cell' if number == 1 else 'cells'} {which} {one if number == 1 else several}."
-        for number, which, one, several in counted
-        if number
-    ]
-    named = (
-        (offer.added, "New files: {}."),
-        (offer.replaced, "Files that become the new ones: {}."),
         (
-            offer.kept,
-            "Files that you changed stay yours: {}. Rename yours and download again to get the new ones.",
+            merge.followed,
+            ngettext(
+                "%(num)s cell that you did not change becomes the new one.",
+                "%(num)s cells that you did not change become the new ones.",
+                merge.followed,
+            ),
+        ),
+        (merge.added, ngettext("%(num)s new cell is added.", "%(num)s new cells are added.", merge.added)),
+        (
+            merge.removed,
+            ngettext(
+                "%(num)s cell that you did not change is not part of it any more and goes.",
+                "%(num)s cells that you did not change are not part of it any more and go.",
+                merge.removed,
+            ),
+        ),
+        (
+            merge.kept,
+            ngettext(
+                "%(num)s cell of yours stays as it is.",
+                "%(num)s cells of yours stay as they are.",
+                merge.kept,
+            ),
         ),
     )
-    return facts + [text.format(", ".join(names)) for names, text in named if names]
+    facts = [text % {"num": number} for number, text in counted if number]
+    named = (
+        (offer.added, gettext("New files: %(names)s.")),
+        (offer.replaced, gettext("Files that become the new ones: %(names)s.")),
+        (
+            offer.kept,
+            gettext(
+                "Files that you changed stay yours: %(names)s. Rename yours and download again to get the new ones."
+            ),
+        ),
+    )
+    return facts + [text % {"names": ", ".join(names)} for names, text in named if names]
 
 
 def _as_json(offer: Offer) -> dict[str, Any]:

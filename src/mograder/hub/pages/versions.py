@@ -14,6 +14,7 @@ from mograder.hub.identity.policy import Action
 from mograder.hub.pages import version_views as views
 from mograder.hub.pages import words
 from mograder.hub.pages.common import page
+from mograder.hub.pages.language import N_, gettext
 from mograder.hub.pages.render import render
 from mograder.hub.pages.views import Flash, path
 from mograder.hub.versions import COPY, RELEASE, KeptVersion, Versions
@@ -28,8 +29,8 @@ CHOICES = 100
 """Versions that a comparison offers; older ones are reached from the history."""
 
 _SAID = {
-    "restored": "The older version is back. What it replaced is kept below.",
-    "cell": "The cell is back as it was. Your copy before that is kept in the history.",
+    "restored": N_("The older version is back. What it replaced is kept below."),
+    "cell": N_("The cell is back as it was. Your copy before that is kept in the history."),
 }
 
 
@@ -62,7 +63,7 @@ async def history(
         can_reset=state.has_release and present is not None,
         can_compare=present is not None,
         editor_open=_editor_open(work, user, item),
-        flash=Flash(_SAID[done]) if done in _SAID else None,
+        flash=Flash(gettext(_SAID[done])) if done in _SAID else None,
         undo=_known(undo, kept),
         older=_older(user, item, listed),
     )
@@ -85,7 +86,10 @@ async def compare(
     versions = Versions(work)
     difference = await versions.compare(user, item, old, new)
     kept, present = await versions.kept(user, item), await versions.present(user, item)
-    sides = {COPY: views.Side(COPY, "Your copy now"), RELEASE: views.Side(RELEASE, "The published version")}
+    sides = {
+        COPY: views.Side(COPY, gettext("Your copy now")),
+        RELEASE: views.Side(RELEASE, gettext("The published version")),
+    }
     sides |= {one.version.id: views.Side(one.version.id, _label(one)) for one in kept}
     offered = [COPY, RELEASE, *(one.version.id for one in kept[:CHOICES])]
     view = views.Compare(
@@ -100,7 +104,7 @@ async def compare(
         difference.cut,
         expected=present.digest if present is not None and new == COPY and difference.by_cell else "",
         editor_open=_editor_open(work, user, item),
-        flash=Flash(_SAID[done]) if done in _SAID else None,
+        flash=Flash(gettext(_SAID[done])) if done in _SAID else None,
         undo=_known(undo, kept),
     )
     return HTMLResponse(render(view))

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from mograder.errors import MograderError, SessionFailed, UnsafeNotebook
 from mograder.hub.pages import words
+from mograder.hub.pages.language import N_
 
 
 def path(*parts: str) -> str:
@@ -214,7 +215,7 @@ class Start:
     @property
     def failure(self) -> str:
         """The heading over ``error``."""
-        return "Stopped:" if self.stopped else "Could not open"
+        return N_("Stopped:") if self.stopped else N_("Could not open")
 
     @property
     def events(self) -> str:
@@ -263,7 +264,7 @@ class WayOn:
     label: str
 
 
-HOME = WayOn("", "Back to the course")
+HOME = WayOn("", N_("Back to the course"))
 
 
 @dataclass(frozen=True)

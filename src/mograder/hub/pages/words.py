@@ -4,50 +4,55 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_decimal
+
+from mograder.hub.pages.language import N_, gettext, locale, ngettext
+
 STATES = {
-    "not_started": "Not started",
-    "uploaded": "In progress",
-    "modified": "In progress",
-    "changed": "Changed since export",
-    "exported": "Exported",
+    "not_started": N_("Not started"),
+    "uploaded": N_("In progress"),
+    "modified": N_("In progress"),
+    "changed": N_("Changed since export"),
+    "exported": N_("Exported"),
 }
 
-VERDICTS = {"success": "PASS", "partial": "PARTIAL", "danger": "FAIL", "warn": "WAITING"}
+VERDICTS = {"success": N_("PASS"), "partial": N_("PARTIAL"), "danger": N_("FAIL"), "warn": N_("WAITING")}
 
-KINDS = {"edit": "Editor", "run": "Lecture"}
+KINDS = {"edit": N_("Editor"), "run": N_("Lecture")}
 
-STEPS = {"waiting": "to do", "running": "under way", "done": "done", "failed": "failed"}
+STEPS = {"waiting": N_("to do"), "running": N_("under way"), "done": N_("done"), "failed": N_("failed")}
 
 REASONS = {
-    "download": "Replaced by the published version",
-    "reset": "Replaced by a reset",
-    "upload": "Replaced by an upload",
-    "restore": "Replaced by an older version",
-    "update": "Replaced by an update",
-    "save": "Saved in the editor",
-    "delete": "Deleted",
-    "export": "Exported",
+    "download": N_("Replaced by the published version"),
+    "reset": N_("Replaced by a reset"),
+    "upload": N_("Replaced by an upload"),
+    "restore": N_("Replaced by an older version"),
+    "update": N_("Replaced by an update"),
+    "save": N_("Saved in the editor"),
+    "delete": N_("Deleted"),
+    "export": N_("Exported"),
 }
 
 CHANGES = {
-    "changed": "changed",
-    "added": "added",
-    "removed": "removed",
-    "moved": "moved",
-    "same": "the same",
+    "changed": N_("changed"),
+    "added": N_("added"),
+    "removed": N_("removed"),
+    "moved": N_("moved"),
+    "same": N_("the same"),
 }
 """What became of a cell from one version to another."""
 
 PROBLEMS = {
-    400: "This can not be used",
-    401: "Please sign in",
-    403: "This is not yours to open",
-    404: "There is nothing here",
-    409: "Not possible right now",
-    413: "This is too large",
-    422: "This makes no sense to the hub",
-    500: "Something broke",
-    503: "The hub is busy",
+    400: N_("This can not be used"),
+    401: N_("Please sign in"),
+    403: N_("This is not yours to open"),
+    404: N_("There is nothing here"),
+    409: N_("Not possible right now"),
+    413: N_("This is too large"),
+    422: N_("This makes no sense to the hub"),
+    500: N_("Something broke"),
+    503: N_("The hub is busy"),
 }
 
 
@@ -60,7 +65,12 @@ def state(file_status: str, exported_before: bool) -> str:
 
 def reason(word: str) -> str:
     """Why a version was kept; a reason that is not known is shown as it is."""
-    return REASONS.get(word, word.capitalize())
+    return gettext(REASONS[word]) if word in REASONS else word.capitalize()
+
+
+def verdicts() -> dict[str, str]:
+    """`VERDICTS` for scripts, in the language of this request."""
+    return {status: gettext(text) for status, text in VERDICTS.items()}
 
 
 def problem_title(status: int) -> str:
@@ -70,11 +80,8 @@ def problem_title(status: int) -> str:
 
 def span(length: timedelta) -> str:
     """A length of time, never longer than it is: ``3 days``, ``1 hour``, ``under a minute``."""
-    seconds = int(length.total_seconds())
-    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
-        if seconds >= size:
-            return _count(seconds // size, unit)
-    return "under a minute"
+    whole = _whole(length)
+    return gettext("under a minute") if whole is None else _time(whole)
 
 
 def lasting(seconds: float) -> str:
@@ -84,32 +91,45 @@ def lasting(seconds: float) -> str:
 
 def time_left(due: datetime, now: datetime) -> str:
     """How far ``due`` is: ``in 3 days`` or ``2 hours ago``."""
-    return f"in {span(due - now)}" if due > now else f"{span(now - due)} ago"
+    if due > now:
+        whole = _whole(due - now)
+        return gettext("in under a minute") if whole is None else _time(whole, 1)
+    whole = _whole(now - due)
+    return gettext("under a minute ago") if whole is None else _time(whole, -1)
 
 
 def ago(then: datetime, now: datetime) -> str:
     """How long ago ``then`` was; a clock that runs ahead gives ``just now``."""
-    return "just now" if now - then < timedelta(minutes=1) else f"{span(now - then)} ago"
+    whole = _whole(now - then)
+    return gettext("just now") if whole is None else _time(whole, -1)
 
 
 def wait(seconds: float) -> str:
     """An estimate of a wait, rounded up: ``about 2 minutes``."""
-    return "under a minute" if seconds < 60 else f"about {_count(-int(-seconds // 60), 'minute')}"
+    if seconds < 60:
+        return gettext("under a minute")
+    return gettext("about %(time)s") % {"time": _time((-int(-seconds // 60), "minute"))}
 
 
 def size(octets: int) -> str:
     """A file's size in decimal units: ``812 bytes``, ``12.3 kB``."""
     if octets < 1000:
-        return _count(octets, "byte")
+        return ngettext("%(num)s byte", "%(num)s bytes", octets) % {"num": octets}
     for unit, power in (("kB", 1e3), ("MB", 1e6)):
         if octets < power * 999.95:
-            return f"{octets / power:.1f} {unit}"
-    return f"{octets / 1e9:.1f} GB"
+            return f"{_decimal(octets / power)} {unit}"
+    return f"{_decimal(octets / 1e9)} GB"
 
 
 def day(when: datetime) -> str:
     """A date and time in its own zone: ``Fri 27 Nov 2026, 23:59 GMT``."""
-    return f"{when:%a} {when.day} {when:%b %Y, %H:%M} {when:%Z}".rstrip()
+    text = format_datetime(when.replace(tzinfo=None), "EEE d MMM yyyy, HH:mm", locale=locale())
+    return f"{text} {when:%Z}".rstrip()
+
+
+def month(when: datetime) -> str:
+    """The short name of a month."""
+    return str(format_datetime(when.replace(tzinfo=None), "MMM", locale=locale()))
 
 
 def moment(when: datetime) -> str:
@@ -120,9 +140,33 @@ def moment(when: datetime) -> str:
 def outcome(passed: int, total: int) -> str:
     """The heading of a validation: ``3 of 5 checks pass``."""
     if total == 0:
-        return "This notebook has no checks"
-    return f"{passed} of {_count(total, 'check')} {'passes' if total == 1 else 'pass'}"
+        return gettext("This notebook has no checks")
+    text = ngettext("%(passed)s of %(num)s check passes", "%(passed)s of %(num)s checks pass", total)
+    return text % {"passed": passed, "num": total}
 
 
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+def _whole(length: timedelta) -> tuple[int, str] | None:
+    """The largest unit that fits, and how often; None for less than a minute."""
+    seconds = int(length.total_seconds())
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return seconds // size, unit
+    return None
+
+
+def _time(whole: tuple[int, str], sign: int = 0) -> str:
+    """``3 days``; with a sign ``in 3 days`` or ``3 days ago``."""
+    number, unit = whole
+    length = timedelta(**{f"{unit}s": number}) * (sign or 1)
+    never = 1e12  # of the unit that is asked for, however many
+    return format_timedelta(
+        length,
+        granularity=unit,  # type: ignore[arg-type]
+        threshold=never,
+        add_direction=bool(sign),
+        locale=locale(),
+    )
+
+
+def _decimal(number: float) -> str:
+    return str(format_decimal(number, "0.0", locale=locale()))

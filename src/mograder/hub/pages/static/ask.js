@@ -3,9 +3,13 @@
 export const root = new URL(document.documentElement.dataset.root, location.href);
 const tabs = new BroadcastChannel(`hub:${root.pathname}`);
 
+// In the page's language; {name} is filled in.
+const texts = JSON.parse(document.querySelector("meta[name=texts]")?.content ?? "{}");
+export const t = (text, values = {}) => (texts[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
 export class Refusal extends Error {
   constructor(status, answer, retryAfter) {
-    super(typeof answer.detail === "string" ? answer.detail : `The hub refused this (${status}).`);
+    super(typeof answer.detail === "string" ? answer.detail : t("The hub refused this ({status}).", { status }));
     Object.assign(this, { status, answer, retryAfter });
   }
 }

@@ -1,5 +1,5 @@
 // The dashboard and the history page: actions without leaving the page, and rows that stay true.
-import { Refusal, ask, make, onTabs, root, tellTabs } from "./ask.js";
+import { Refusal, ask, make, onTabs, root, t, tellTabs } from "./ask.js";
 
 // ms; only while the page is looked at
 const POLL = Number(document.querySelector("main").dataset.poll ?? 30_000);
@@ -15,14 +15,15 @@ const address = (...names) => new URL(names.map(encodeURIComponent).join("/"), r
 
 // What is said: in a corner for the eye, at once for a screen reader
 const DONE = {
-  "download-release": (item) => `${item} is ready to be edited.`,
-  reset: (item) => `${item} is as it was published. Your earlier work is in its history.`,
-  restore: () => "The older version is back. What it replaced is kept, too.",
-  "delete-file": () => "The file is deleted. It is kept under the earlier files.",
-  files: (item, { files }) => `${files.length === 1 ? files[0] : `${files.length} files`} uploaded to ${item}.`,
-  upload: (item) => `${item} is uploaded. The notebook before is in its history.`,
-  "stop-edit": (item) => `${item} is stopped. Your work is saved.`,
-  "stop-run": (item) => `${item} is stopped.`,
+  "download-release": (item) => t("{item} is ready to be edited.", { item }),
+  reset: (item) => t("{item} is as it was published. Your earlier work is in its history.", { item }),
+  restore: () => t("The older version is back. What it replaced is kept, too."),
+  "delete-file": () => t("The file is deleted. It is kept under the earlier files."),
+  files: (item, { files }) =>
+    files.length === 1 ? t("{file} uploaded to {item}.", { file: files[0], item }) : t("{number} files uploaded to {item}.", { number: files.length, item }),
+  upload: (item) => t("{item} is uploaded. The notebook before is in its history.", { item }),
+  "stop-edit": (item) => t("{item} is stopped. Your work is saved.", { item }),
+  "stop-run": (item) => t("{item} is stopped.", { item }),
 };
 const toast = make("p", { hidden: true });
 document.body.append(make("div", { className: "toast", role: "status" }, toast));
@@ -42,7 +43,7 @@ function undo({ archive }, user, item) {
   const body = new FormData();
   body.set("version", archive);
   const url = address("restore", user, item);
-  return [make("button", { type: "button", onclick: ({ target }) => act(url, target, body) }, "Undo")];
+  return [make("button", { type: "button", onclick: ({ target }) => act(url, target, body) }, t("Undo"))];
 }
 
 // Actions: the buttons of the page's forms
@@ -64,12 +65,12 @@ function equip(row) {
   const sheet = row.querySelector(".sheet");
   if (!sheet) return;
   const add = (label, className, onclick) => sheet.append(make("button", { type: "button", className, onclick }, label));
-  add("Upload…", "", ({ target }) => {
+  add(t("Upload…"), "", ({ target }) => {
     picker.value = "";
     picker.onchange = () => upload(row, target, picker.files);
     picker.click();
   });
-  if ("reset" in sheet.dataset) add("Reset…", "danger", ({ target }) => reset(beside(row, "reset"), target));
+  if ("reset" in sheet.dataset) add(t("Reset…"), "danger", ({ target }) => reset(beside(row, "reset"), target));
 }
 
 // The address of an action on the notebook of a row
@@ -100,7 +101,7 @@ async function act(url, button, body) {
   const place = button.closest("li[data-key]") ?? document.querySelector("main");
   busy.add(url);
   button.ariaBusy = "true";
-  say(action === "validate" ? `Running ${item}…` : "One moment…");
+  say(action === "validate" ? t("Running {item}…", { item }) : t("One moment…"));
   const run = action === "validate" ? follow(place, item, user) : null;
   try {
     const answer = await ask(url, body);
@@ -123,12 +124,12 @@ async function act(url, button, body) {
 // What an action found, below its row
 const plain = (text) => make("bdi", {}, text);
 const list = (className, texts) => make("ul", { className }, ...texts.map((text) => make("li", {}, plain(text))));
-const outcome = (passed, total) => `${passed} of ${total} check${total === 1 ? "" : "s"} ${total === 1 ? "passes" : "pass"}`;
+const outcome = (passed, total) => (total === 1 ? t("{passed} of 1 check passes", { passed }) : t("{passed} of {total} checks pass", { passed, total }));
 const link = (url, text) => make("a", { href: url, target: "_blank", rel: "noopener" }, text);
 
 function show(place, heading, ...content) {
   place.querySelector(":scope > .results")?.remove();
-  const close = make("button", { className: "quiet", type: "button", onclick: () => box.remove() }, "Close");
+  const close = make("button", { className: "quiet", type: "button", onclick: () => box.remove() }, t("Close"));
   const box = make("section", { className: "results", ariaLabel: heading }, make("header", {}, make("h4", {}, plain(heading)), close), ...content);
   place.append(box);
   box.scrollIntoView({ block: "nearest" });
@@ -140,7 +141,7 @@ function follow(place, item, user) {
   const found = make("ul", { className: "checks", ariaLive: "polite" });
   const source = new EventSource(address("validate-events", user, item));
   source.addEventListener("check", ({ data }) => {
-    if (!found.childElementCount) show(place, `${item}: running…`, found);
+    if (!found.childElementCount) show(place, t("{item}: running…", { item }), found);
     found.append(verdict(JSON.parse(data)));
   });
   return source;
@@ -149,10 +150,10 @@ function follow(place, item, user) {
 function refused(place, item, error, again) {
   const known = error instanceof Refusal;
   if (!known) offline(true);
-  const sentence = make("p", { role: "alert" }, plain(known ? error.message : "The hub does not answer. Nothing was changed."));
-  const retry = make("button", { type: "button", onclick: again }, "Try again");
+  const sentence = make("p", { role: "alert" }, plain(known ? error.message : t("The hub does not answer. Nothing was changed.")));
+  const retry = make("button", { type: "button", onclick: again }, t("Try again"));
   const findings = error.answer?.unsafe ?? [];
-  show(place, `${item}: that did not work`, sentence, ...(findings.length ? [list("findings", findings)] : []), make("p", { className: "ways" }, retry));
+  show(place, t("{item}: that did not work", { item }), sentence, ...(findings.length ? [list("findings", findings)] : []), make("p", { className: "ways" }, retry));
 }
 
 function results(place, item, user, answer) {
@@ -163,12 +164,12 @@ function results(place, item, user, answer) {
   const report = address("validate-report", user, item);
   show(
     place,
-    `${item}: ${checks.length ? outcome(passed, checks.length) : "this notebook has no checks"}`,
-    ...warning("The notebook did not run to its end", answer.export_error && [answer.export_error]),
-    ...warning("Cells that raised an error", answer.cell_errors?.map(({ cell, message }) => `${cell}: ${message}`)),
-    ...warning("Changed cells", answer.integrity_warnings),
+    `${item}: ${checks.length ? outcome(passed, checks.length) : t("this notebook has no checks")}`,
+    ...warning(t("The notebook did not run to its end"), answer.export_error && [answer.export_error]),
+    ...warning(t("Cells that raised an error"), answer.cell_errors?.map(({ cell, message }) => `${cell}: ${message}`)),
+    ...warning(t("Changed cells"), answer.integrity_warnings),
     make("ul", { className: "checks" }, ...checks.map(verdict)),
-    ...(answer.html_available ? [make("p", { className: "ways" }, link(report, "The notebook with its outputs"))] : []),
+    ...(answer.html_available ? [make("p", { className: "ways" }, link(report, t("The notebook with its outputs")))] : []),
   );
 }
 
@@ -293,8 +294,8 @@ function keepFocus(live, change) {
 const banner = make(
   "div",
   { className: "offline", hidden: true, role: "alert" },
-  make("p", {}, "The hub does not answer, or you are signed out. Your saved work is safe."),
-  make("button", { type: "button", onclick: () => location.reload() }, "Try again"),
+  make("p", {}, t("The hub does not answer, or you are signed out. Your saved work is safe.")),
+  make("button", { type: "button", onclick: () => location.reload() }, t("Try again")),
 );
 document.body.append(banner);
 const offline = (yes) => (banner.hidden = !yes);

@@ -1,5 +1,5 @@
 // The start page: begins the session, shows its steps, and goes to the notebook.
-import { Refusal, ask, make, tellTabs, within } from "./ask.js";
+import { Refusal, ask, make, t, tellTabs, within } from "./ask.js";
 
 const id = (name) => document.getElementById(name);
 const { start, target: usual, events, failed } = id("start").dataset;
@@ -26,7 +26,7 @@ function step({ text, state = "running", place, estimate }) {
   if (text && last?.dataset.text === text) last.dataset.state = state;
   else if (text) {
     if (last?.dataset.state === "running") last.dataset.state = "done";
-    const item = make("li", {}, text);
+    const item = make("li", {}, t(text));
     Object.assign(item.dataset, { text, state });
     steps.append(item);
   }
@@ -38,7 +38,7 @@ function step({ text, state = "running", place, estimate }) {
 
 function wait(seconds) {
   const minutes = Math.ceil(seconds / 60);
-  return seconds < 60 ? "under a minute" : `about ${minutes} minute${minutes === 1 ? "" : "s"}`;
+  return seconds < 60 ? t("under a minute") : minutes === 1 ? t("about 1 minute") : t("about {minutes} minutes", { minutes });
 }
 
 function fail(detail, logTail = "") {
@@ -50,8 +50,8 @@ function fail(detail, logTail = "") {
   id("tail").textContent = logTail;
   id("log").hidden = !logTail;
   id("failure").hidden = false;
-  id("title").textContent = "Could not open";
-  id("again-button").textContent = "Try again";
+  id("title").textContent = t("Could not open");
+  id("again-button").textContent = t("Try again");
   id("again").classList.remove("later");
   id("again").hidden = false;
 }
@@ -82,7 +82,7 @@ async function begin() {
     url ? leave(url) : follow();
   } catch (error) {
     const known = error instanceof Refusal;
-    fail(known ? error.message : "The hub does not answer. Your work is safe.", known ? error.answer.log_tail : "");
+    fail(known ? error.message : t("The hub does not answer. Your work is safe."), known ? error.answer.log_tail : "");
   } finally {
     clearTimeout(slow);
   }
@@ -96,7 +96,7 @@ async function arrive() {
     } catch (error) {
       const busy = error.status === 503 && error.retryAfter > 0;
       if (!busy && (error instanceof Refusal || ++lost > 4)) throw error;
-      step({ text: busy ? error.message : "The hub does not answer; trying again" });
+      step({ text: busy ? error.message : t("The hub does not answer; trying again") });
       await new Promise((done) => setTimeout(done, 1000 * (busy ? Math.min(error.retryAfter, 60) : 2 ** lost)));
     }
   }

@@ -1,0 +1,131 @@
+"""The language of a request: chosen, or the first that the browser wants and that there is a translation for.
+
+The texts are gettext's: English in the code, one ``locale/<language>.po`` for each other language, read as it is.
+"""
+
+from __future__ import annotations
+
+import gettext as gnu
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from http.cookies import CookieError, SimpleCookie
+from importlib.resources import files
+
+from babel import Locale
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+COOKIE = "mograder_language"
+
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+"""By their code, in their own words. The first needs no translation."""
+
+_current: ContextVar[str] = ContextVar("language", default="en")
+
+
+def N_(text: str) -> str:
+    """Mark a text that is translated where it is shown."""
+    return text
+
+
+STARTING = (
+    N_("Copying the assignment for you"),
+    N_("Preparing the packages"),
+    N_("Starting the notebook"),
+    N_("Waiting for a free place"),
+)
+"""Steps of a start, which are told in English and translated where they are shown."""
+
+
+def gettext(text: str) -> str:
+    """``text`` in the language of this request."""
+    return _catalog(_current.get()).gettext(text) if text else ""
+
+
+def ngettext(one: str, many: str, number: int) -> str:
+    """The form for ``number``, in the language of this request."""
+    return _catalog(_current.get()).ngettext(one, many, number)
+
+
+def language() -> str:
+    """The code of the language of this request."""
+    return _current.get()
+
+
+def locale() -> Locale:
+    """How this request's language writes numbers and dates."""
+    return Locale.parse(_current.get())
+
+
+def texts() -> dict[str, str]:
+    """Every text that scripts show, translated; empty in English."""
+    return {} if _current.get() == "en" else _texts(_current.get())
+
+
+@contextmanager
+def speaking(code: str) -> Iterator[None]:
+    """Speak a language for a while."""
+    token = _current.set(code if code in LANGUAGES else "en")
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def choose(cookie: str, wanted: str) -> str:
+    """The language of a request, from its Cookie and Accept-Language fields."""
+    chosen = _cookie(cookie)
+    if chosen in LANGUAGES:
+        return chosen
+    for code in _by_preference(wanted):
+        if (short := code.partition("-")[0].lower()) in LANGUAGES:
+            return short
+    return "en"
+
+
+def _cookie(header: str) -> str:
+    try:
+        found = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
+
+
+def _by_preference(header: str) -> list[str]:
+    """``de-CH,de;q=0.9`` by weight; what makes no sense is left out."""
+    found = []
+    for part in header[:500].split(","):
+        code, _, weight = part.strip().partition(";q=")
+        try:
+            found.append((float(weight or 1), code.strip()))
+        except ValueError:
+            continue
+    return [code for weight, code in sorted(found, key=lambda pair: -pair[0]) if weight > 0]
+
+
+@cache
+def _catalog(code: str) -> gnu.NullTranslations:
+    if code == "en":
+        return gnu.NullTranslations()
+    text = files("mograder.hub.pages").joinpath("locale", f"{code}.po").read_bytes()
+    compiled = io.BytesIO()
+    write_mo(compiled, read_po(io.BytesIO(text), code))
+    compiled.seek(0)
+    return gnu.GNUTranslations(compiled)
+
+
+@cache
+def _texts(code: str) -> dict[str, str]:
+    """Those that Babel found in a script, by the places that it notes."""
+    text = files("mograder.hub.pages").joinpath("locale", f"{code}.po").read_bytes()
+    catalog = read_po(io.BytesIO(text), code)
+    return {
+        message.id: str(message.string)
+        for message in catalog
+        if isinstance(message.id, str)
+        and message.id
+        and (message.id in STARTING or any(place.endswith(".js") for place, _ in message.locations))
+    }
