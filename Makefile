@@ -17,7 +17,7 @@ demo: .make/hub ## bring the hub up with a demo course
 
 test: .make/dev .make/peers lint ## run all tests
 	@echo "==> running all tests"
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .make/dev
 	@echo "==> checking format, style, types and the direction of imports"

@@ -276,6 +276,7 @@ def test_another_students_work_is_closed_on_every_route(hub: RunningHub, alice: 
                     item="A1-Answer",
                     kind="edit",
                     version="x",
+                    path="data.csv",
                 )
                 answer = mallory.request(method.upper(), target.lstrip("/"))
                 assert answer.status_code in (403, 422), (method, path, answer.status_code)

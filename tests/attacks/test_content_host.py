@@ -173,10 +173,9 @@ def test_a_students_page_changes_nothing_at_the_hub(chromium: Browser, hub: Apar
         assert not list((hub.running.course / "hub-notebooks").glob(f"{viewer(hub)}-*"))
 
 
+@pytest.mark.parametrize("hub", ["path", "owners"], indirect=True, scope="module")
 def test_the_same_attacks_work_from_within(chromium: Browser, hub: Apart) -> None:
     """Or those that got nothing would prove nothing."""
-    if hub.mode in ("host", "port"):
-        pytest.skip("as in path mode")
     with looking(chromium, hub) as (_, page):
         page.goto(hub.hub_url)
         page.wait_for_load_state("networkidle")
@@ -281,15 +280,17 @@ def test_a_cookie_that_a_page_sets_makes_nobody_somebody_else(
         assert "mallory" not in hubs.content()
 
 
+@pytest.mark.parametrize("hub", ["path"], indirect=True, scope="module")
 def test_over_plain_http_and_without_a_host_of_its_own_it_does(chromium: Browser, hub: Apart) -> None:
     """Or the test before would prove nothing; the documentation says so."""
-    if hub.mode != "path":
-        pytest.skip("once is enough")
     (evil,) = hub.signed_in("mallory").values()
     with looking(chromium, hub) as (context, page):
-        page.evaluate(OVERFLOW)
-        page.evaluate(SWEEP)
-        page.evaluate("value => { document.cookie = `mograder_hub=${value}; path=/` }", evil)
         hubs = context.new_page()
-        hubs.goto(hub.hub_url)
-        assert "mallory" in hubs.content()
+        for _ in range(5):  # which cookies a browser throws out first is its own business
+            page.evaluate(OVERFLOW)
+            page.evaluate(SWEEP)
+            page.evaluate("value => { document.cookie = `mograder_hub=${value}; path=/` }", evil)
+            hubs.goto(hub.hub_url)
+            if "mallory" in hubs.content():
+                return
+        raise AssertionError(hubs.content())

@@ -173,7 +173,7 @@ def test_https_is_for_good(hub: Hub) -> None:
 def test_an_error_of_the_hubs_own_tells_no_secret(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(user: str) -> None:
+    async def broken(user: str, **more: object) -> None:
         raise RuntimeError("something is broken")
 
     monkeypatch.setattr(hub.app.state.coursework, "items", broken)

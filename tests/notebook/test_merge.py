@@ -218,6 +218,12 @@ def test_an_unchanged_release_leaves_the_notebook_to_the_last_character(
     assert merge(base, ours, base).text == ours.text
 
 
+def test_of_two_setup_cells_never_both_are_kept() -> None:
+    one, other = (parse_text(text_of(f"with app.setup:\n    import {name}\n")) for name in ("os", "re"))
+    merged = merge(None, one, other, {"1": Choice.BOTH})
+    assert [each.kind for each in parse_text(merged.text).cells] == ["setup"]
+
+
 @given(st.one_of(st.none(), BOOK), BOOK, BOOK, CHOICES)
 def test_whatever_is_merged_is_a_notebook_with_cells_of_either_side(
     base: Notebook | None, ours: Notebook, theirs: Notebook, choices: dict[str, Choice]

@@ -140,6 +140,10 @@ class _Merging:
         )
         self._conflicts.append(conflict)
         chosen = self._choices.get(conflict.key, conflict.suggested)
+        if (
+            chosen not in conflict.choices
+        ):  # a notebook has one setup cell, and what is removed is not kept twice
+            chosen = conflict.suggested
         sides = [Choice.MINE, Choice.NEW] if chosen is Choice.BOTH else [chosen]
         there = {Choice.MINE: mine, Choice.NEW: new}
         return [self._text(side, slot) for side in sides if there[side] is not None]
