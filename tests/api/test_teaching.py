@@ -159,6 +159,27 @@ def test_publishing_with_the_command(hub: RunningHub) -> None:
         assert b"By command" in prof.get("release/A4-Command/A4-Command.py").content
 
 
+def test_a_dry_run_says_what_would_change_on_the_hub(hub: RunningHub) -> None:
+    place = hub.course / "release" / "A6-Dry"
+    place.mkdir(parents=True)
+    for name, text in (("A6-Dry.py", notebook("Dry")), ("same.csv", b"1"), ("new.csv", b"2")):
+        (place / name).write_bytes(text)
+    assert "nothing by this name yet" in command(hub, "publish", "A6", "--dry-run").stdout
+    before = {"A6-Dry.py": notebook("Before"), "same.csv": b"1", "old.csv": b"3"}
+    assert send(hub, "A6-Dry", before, "lecture").status_code == 200
+    said = command(hub, "publish", "A6", "--dry-run").stdout.splitlines()
+    assert said[:5] == [
+        "changed  A6-Dry.py",
+        "new      new.csv",
+        "removed  old.csv",
+        "same     same.csv",
+        "type: lecture becomes assignment",
+    ]
+    with client(hub) as prof, client(hub, "ada", Role.STUDENT) as ada:
+        assert b"Before" in prof.get("release/A6-Dry/A6-Dry.py").content
+        assert ada.get("publish/A6-Dry").status_code == 403
+
+
 def test_the_steps_are_told_while_the_hub_prepares_the_packages(hub: RunningHub) -> None:
     place = hub.course / "release" / "A5-Steps"
     place.mkdir(parents=True)

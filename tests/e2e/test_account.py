@@ -148,6 +148,11 @@ def test_the_pages_speak_the_browsers_language_or_the_one_that_was_chosen(
     page.get_by_role("button", name=f"Herunterladen: {ITEM}").click()
     expect(page.get_by_text(f"{ITEM} kann bearbeitet werden.")).to_be_visible()
     assert findings(page) == []
+    page.goto(f"edit/{ITEM}")
+    expect(page.locator(".state")).to_have_text(re.compile("^Gespeichert"), timeout=90_000)
+    page.get_by_role("button", name="Prüfen").click()
+    expect(page.locator("aside.panel")).to_contain_text("0 von 1 Prüfung bestanden", timeout=90_000)
+    page.screenshot(path=pictures / "german-editor.png")
     page.goto("account")
     page.screenshot(path=pictures / "german-account.png", full_page=True)
     page.get_by_label("English").check()

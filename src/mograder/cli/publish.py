@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -73,6 +75,8 @@ def publish(
     for file, data in files.items():
         click.echo(f"{file:<40} {len(data):>12,} bytes", err=True)
     if dry_run:
+        if url and token:
+            _show_changes(files, remote.Remote(url, token).get(f"publish/{name}"), type_)
         what = f"{name} would be published as {type_}: {len(files)} files, {total:,} bytes."
         click.echo(f"{what} {_seen(dates)}Nothing was sent.")
         return
@@ -147,6 +151,24 @@ def _directory(course_dir: Path, item: str) -> Path:
         return place.resolve()
     release = Course.load(course_dir).release_dir
     return release / find_item(release, item)
+
+
+def _show_changes(files: dict[str, bytes], there: dict[str, Any], type_: str) -> None:
+    """A line for each file: what a publication would make of what the hub has."""
+    if there["type"] is None:
+        click.echo("On the hub: nothing by this name yet.")
+        return
+    known: dict[str, str] = there["files"]
+    for file in sorted(files.keys() | known.keys()):
+        if file not in files:
+            word = "removed"
+        elif file not in known:
+            word = "new"
+        else:
+            word = "same" if hashlib.sha256(files[file]).hexdigest() == known[file] else "changed"
+        click.echo(f"{word:<8} {file}")
+    if there["type"] != type_:
+        click.echo(f"type: {there['type']} becomes {type_}")
 
 
 def _dates(course_dir: Path, begin: str | None, end: str | None, zone: str | None) -> dict[str, str]:

@@ -43,6 +43,12 @@ class Remote:
         self._url = url.rstrip("/") + "/"
         self._token = token
 
+    def get(self, path: str) -> dict[str, Any]:
+        """The JSON that the hub answers with."""
+        with self._asking():
+            answer = httpx.get(self._url + path, headers=self._headers("application/json"), timeout=PATIENCE)
+            return _judged(answer, self._url)
+
     def post(self, path: str, **content: Any) -> dict[str, Any]:
         """The JSON that the hub answers with. ``content`` is for ``httpx.post``."""
         with self._asking():

@@ -12,7 +12,7 @@ from mograder.environments.confined import check_in_jail
 from mograder.environments.locks import Lock, resolve
 from mograder.environments.recall import remembered
 from mograder.environments.requirements import Requirements
-from mograder.environments.store import Environment, Environments
+from mograder.environments.store import Environment, Environments, environment_id
 from mograder.environments.uv import Uv
 from mograder.environments.warming import Planned, Warmed, plan, warm
 
@@ -28,6 +28,7 @@ __all__ = [
     "Uv",
     "Warmed",
     "check_in_jail",
+    "environment_id",
     "plan",
     "remembered",
     "resolve",

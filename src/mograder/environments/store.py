@@ -128,15 +128,17 @@ class Environments:
         """Look at every file of ``environment`` when it is asked for next: something went wrong with it."""
         self._trusted.pop(environment.id, None)
 
-    def prune(self, keep: Collection[str]) -> list[str]:
+    def prune(self, keep: Collection[str], *, older_than: float = 0.0) -> list[str]:
         """Delete what is not in ``keep`` (ids) and what builds that were cut off left; the deleted ids.
 
-        One that is being built is left alone. The caller knows which ones sessions use.
+        One that is being built is left alone, and one that was built less than ``older_than`` seconds ago: it may be
+        for something that is not published yet. The caller knows which ones sessions use.
         """
+        youngest = time.time() - older_than
         removed: list[str] = []
         for path in sorted(self.root.iterdir()) if self.root.is_dir() else ():
             key = path.name.rpartition(".")[2]
-            if path.name in keep or not _OURS.fullmatch(path.name):
+            if path.name in keep or not _OURS.fullmatch(path.name) or _built(path) > youngest:
                 continue
             with contextlib.suppress(BlockingIOError), self._locked(key, None):
                 self._delete(path)
@@ -242,3 +244,11 @@ def _fingerprint(root: Path) -> str:
             if directory:
                 waiting.append(entry.path)
     return state.hexdigest()
+
+
+def _built(path: Path) -> float:
+    """When a directory came to be, in seconds since the epoch; never, if it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

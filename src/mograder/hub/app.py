@@ -74,6 +74,8 @@ log = logging.getLogger("mograder.hub")
 SWEEP_SECONDS = 15.0
 """How often idle sessions are looked for (or a quarter of ``session_ttl``, if that is less)."""
 
+HOUSEKEEPING_SECONDS = 86400.0
+
 
 @dataclass(frozen=True)
 class Hub:
@@ -282,6 +284,7 @@ async def _lifespan(
     tasks = [
         asyncio.create_task(_sweep(sessions, notes, settings.hub.session_ttl)),
         asyncio.create_task(app.state.coursework.warm_all()),
+        asyncio.create_task(_housekeeping(app.state.coursework)),
     ]
     try:
         yield
@@ -294,6 +297,16 @@ async def _lifespan(
             await asyncio.to_thread(kept.write_down)
         engine.dispose()
         audit.close()
+
+
+async def _housekeeping(work: Coursework) -> None:
+    """Once a day, not while everybody comes back after a restart."""
+    while True:
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        try:
+            await work.prune()
+        except Exception:
+            log.exception("tidying up failed; it is tried again tomorrow")
 
 
 async def _sweep(sessions: Sessions, notes: Sequence[Logins | Ledger], ttl: float) -> None:

@@ -405,6 +405,15 @@ class Coursework:
             except MograderError as error:
                 log.warning("%s is not ready: %s", release.name, error)
 
+    async def prune(self) -> list[str]:
+        """Delete the packages that nothing published and no open notebook needs any more; the environments' ids."""
+        releases = await asyncio.to_thread(self.releases.all)
+        in_use = {session.environment for session in self.sessions.all()}
+        gone = await asyncio.to_thread(self._packages.prune, releases, in_use)
+        if gone:
+            log.info("%d environments that nothing needs were deleted", len(gone))
+        return gone
+
     def _beside(self, user: str, name: str) -> dict[str, bytes]:
         """The files beside the notebook, read safely; what is not plain or too large is left out."""
         limit, total, found = 100 << 20, 0, {}

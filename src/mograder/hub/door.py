@@ -15,6 +15,7 @@ from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
 from mograder.hub.limits import Limits, Overrun, address_of
+from mograder.hub.pages.language import choose
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import Session, SessionKey, State
 
@@ -30,7 +31,7 @@ class HubDoor:
         audit: AuditLog,
         *,
         content: ContentDoor | None = None,
-        page_end: Callable[[SessionKey], bytes] = lambda key: b"",
+        page_end: Callable[[SessionKey, str], bytes] = lambda key, language: b"",
         on_saved: Callable[[SessionKey], None] = lambda key: None,
     ) -> None:
         self._content = content
@@ -64,7 +65,7 @@ class HubDoor:
             return self._not_running(identity, route, head)
         if head.is_websocket:
             self._note(identity, decision.reason, 101, route, head)
-        return self._target(session)
+        return self._target(session, head)
 
     def _identify(self, route: Route, head: RequestHead) -> Answer | Refusal:
         if self._content is None:
@@ -90,8 +91,14 @@ class HubDoor:
         depth = head.target.split(b"?")[0].count(b"/") - 2
         return "../" * depth + quote(route.item)
 
-    def _target(self, session: Session) -> Target:
-        page_end = self._page_end(session.key) if session.key.kind == "edit" else b""
+    def _target(self, session: Session, head: RequestHead) -> Target:
+        page_end = b""
+        if (
+            session.key.kind == "edit"
+            and head.method == "GET"
+            and head.target.partition(b"?")[0].endswith(b"/")
+        ):
+            page_end = self._page_end(session.key, _language(head))
         return Target(str(session.socket), f"/{session.url}", session.id, session.notebook, page_end)
 
     def _stranger(self, reason: str, route: Route, head: RequestHead) -> Refusal:
@@ -169,3 +176,10 @@ def _refusal(status: int, detail: str, head: RequestHead) -> Refusal:
 
 def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _language(head: RequestHead) -> str:
+    def field(name: bytes) -> str:
+        return b";".join(value for key, value in head.headers if key.lower() == name).decode("latin-1")
+
+    return choose(field(b"cookie"), field(b"accept-language"))

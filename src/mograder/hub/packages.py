@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from mograder.course import Course
@@ -14,12 +14,15 @@ from mograder.environments import (
     Requirements,
     Step,
     check_in_jail,
+    environment_id,
     run_check,
 )
 from mograder.errors import EnvironmentFailed
 from mograder.hub.history import digest
 from mograder.hub.releases import Release
 from mograder.sandbox.identities import choose
+
+_DAY = 86400.0
 
 OnStep = Callable[[Step], None]
 
@@ -64,6 +67,15 @@ class Packages:
         if text is None:
             text = lock.text if (lock := self._locks.get(digest(release.read(release.notebook)))) else None
         return text is not None and self._environments.find(Lock(text)) is not None
+
+    def prune(self, releases: Iterable[Release], in_use: Collection[str]) -> list[str]:
+        """Delete environments that no release and no session (ids ``in_use``) needs, a day after they were built.
+
+        Their ids. Blocks.
+        """
+        locks = [Lock(text) for release in releases if (text := release.lock()) is not None]
+        needed = {environment_id(lock) for lock in (*locks, *self._locks.values())}
+        return self._environments.prune(needed | set(in_use), older_than=_DAY)
 
     def problem(self, name: str) -> str:
         """Why the packages of the item ``name`` could not be had when they were wanted last; empty if they could."""

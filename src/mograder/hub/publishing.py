@@ -11,6 +11,7 @@ from mograder.course import file_name, item_name, user_name
 from mograder.errors import Malformed, MograderError
 from mograder.hub import uploads, visibility
 from mograder.hub.files import Directory
+from mograder.hub.history import digest
 from mograder.hub.identity.roster import FILE_NAME as ROSTER
 from mograder.hub.packages import Packages
 from mograder.hub.releases import ItemType, Release, Releases
@@ -74,6 +75,15 @@ class Publishing:
                 self._packages.prepare, notebook, name, lambda step: say(step.text)
             )
             return await asyncio.to_thread(self._releases.install, name, files, kind, lock.text, window)
+
+    async def current(self, name: str) -> tuple[Release, dict[str, str]] | None:
+        """What is published as ``name``, with the SHA-256 of each file; None if nothing is."""
+        release = await asyncio.to_thread(self._releases.find, name)
+        if release is None:
+            return None
+        return release, await asyncio.to_thread(
+            lambda: {file: digest(release.read(file)) for file in release.files}
+        )
 
     async def warm(self) -> list[str]:
         """Have the packages of every published item ready; the items' names.

@@ -126,6 +126,14 @@ class Published(Ok):
     visible: str | None = None
 
 
+class Current(BaseModel):
+    """What is published of an item: SHA-256 by file name; ``type`` is None if it is not."""
+
+    type: str | None
+    files: dict[str, str]
+    visible: str | None = None
+
+
 class WarmedCache(Ok):
     """The packages of these items are ready."""
 

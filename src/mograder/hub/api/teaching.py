@@ -68,6 +68,16 @@ async def publish(
     return _published(await work.publish(name, given, type_, dates))
 
 
+@router.get("/publish/{name}", response_model=schema.Current)
+async def current(name: str, who: Identity = requires(Action.PUBLISH), work: Publishing = Work) -> Any:
+    """What a publication would take the place of."""
+    found = await work.current(name)
+    if found is None:
+        return schema.Current(type=None, files={})
+    release, files = found
+    return schema.Current(type=release.type, files=files, visible=release.window.words)
+
+
 def _published(release: Release) -> schema.Published:
     words = None if release.window == ALWAYS else release.window.words
     return schema.Published(files=list(release.files), type=release.type, visible=words)

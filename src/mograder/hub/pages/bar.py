@@ -6,11 +6,13 @@ session's policy, asks below the session's prefix alone, and its form token open
 
 from __future__ import annotations
 
+import json
 from html import escape
 
 from mograder.hub.api import forms
 from mograder.hub.gateway.names import encode_path
 from mograder.hub.pages.assets import asset_url
+from mograder.hub.pages.language import speaking, texts
 from mograder.hub.settings import Settings
 from mograder.sessions.model import SessionKey
 
@@ -23,10 +25,11 @@ _ROOM = (
 )
 
 
-def page_end(settings: Settings, key: SessionKey, root: str = "") -> bytes:
+def page_end(settings: Settings, key: SessionKey, code: str, root: str = "") -> bytes:
     """The HTML that follows the editor's own. Everything in it is known to the notebook's author.
 
-    ``root`` is the hub's address with a final slash, if the editor has another host than the hub.
+    ``code`` is the language that the reader wants. ``root`` is the hub's address with a final slash, if the editor has
+    another host than the hub.
     """
     base = encode_path(f"/{key.path}/").decode("ascii")
     own = f"{base}_hub/{asset_url('bar.js').removeprefix('static/').removesuffix('bar.js')}"
@@ -37,7 +40,14 @@ def page_end(settings: Settings, key: SessionKey, root: str = "") -> bytes:
         "user": key.user,
         "item": key.item,
         "root": root or "../../../../",  # from the editor's prefix to the hub's root
+        "language": code,
+        "texts": json.dumps(_texts(code), ensure_ascii=False),
         "word": forms.editor_token(settings.secret, key.user, key.item),
     }
     attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
     return f'{_ROOM}<script async id="hub-bar" src="{own}bar.js" {attributes}></script>\n'.encode()
+
+
+def _texts(code: str) -> dict[str, str]:
+    with speaking(code):
+        return texts("bar.js")

@@ -60,9 +60,12 @@ def locale() -> Locale:
     return Locale.parse(_current.get())
 
 
-def texts() -> dict[str, str]:
-    """Every text that scripts show, translated; empty in English."""
-    return {} if _current.get() == "en" else _texts(_current.get())
+PAGE_SCRIPTS = ("hub.js", "start.js", "ask.js", "language.py")  # the last: steps of a start
+
+
+def texts(*scripts: str) -> dict[str, str]:
+    """Every text that these scripts show (none named: those of the pages), translated; empty in English."""
+    return {} if _current.get() == "en" else _texts(_current.get(), scripts or PAGE_SCRIPTS)
 
 
 @contextmanager
@@ -118,7 +121,7 @@ def _catalog(code: str) -> gnu.NullTranslations:
 
 
 @cache
-def _texts(code: str) -> dict[str, str]:
+def _texts(code: str, scripts: tuple[str, ...]) -> dict[str, str]:
     """Those that Babel found in a script, by the places that it notes."""
     text = files("mograder.hub.pages").joinpath("locale", f"{code}.po").read_bytes()
     catalog = read_po(io.BytesIO(text), code)
@@ -127,5 +130,5 @@ def _texts(code: str) -> dict[str, str]:
         for message in catalog
         if isinstance(message.id, str)
         and message.id
-        and (message.id in STARTING or any(place.endswith(".js") for place, _ in message.locations))
+        and any(place.endswith(scripts) for place, _ in message.locations)
     }

@@ -1,10 +1,12 @@
 // The bar over the editor. It runs in the notebook's page and has the rights of that page, no more: it asks below the
 // session's own prefix alone. Everything is in a shadow tree; the notebook makes room and is never covered.
 (() => {
-  const { base, css, root, course, user, item, word } = document.currentScript.dataset;
+  const { base, css, root, course, user, item, word, language, texts } = document.currentScript.dataset;
+  const known = JSON.parse(texts);
+  const t = (text, values = {}) => (known[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
   const address = (path) => new URL(root + path, new URL(base, location.origin)).href;
   const encoded = (...names) => names.map(encodeURIComponent).join("/");
-  const VERDICTS = { success: "PASS", partial: "PARTIAL", danger: "FAIL", warn: "WAITING" };
+  const VERDICTS = { success: t("PASS"), partial: t("PARTIAL"), danger: t("FAIL"), warn: t("WAITING") };
 
   // A small DOM: text is always text.
   function make(tag, properties = {}, ...children) {
@@ -22,22 +24,22 @@
   const away = { target: "_blank", rel: "noopener" };
   const button = (label, onclick, more = {}) => make("button", { type: "button", onclick, ...more }, label);
 
-  const host = make("div", { id: "mograder-bar", lang: "en" });
+  const host = make("div", { id: "mograder-bar", lang: language });
   const shadow = host.attachShadow({ mode: "open" });
-  const home = make("a", { href: address(""), className: "home", title: "Back to the course", "aria-label": `Back to ${course || "the course"}` }, plain(course || "Course"));
-  const state = make("span", { className: "state", role: "status" }, "Connecting…");
-  const check = button("Validate", validate, { className: "first", "aria-haspopup": "true" });
+  const home = make("a", { href: address(""), className: "home", title: t("Back to the course"), "aria-label": course ? t("Back to {course}", { course }) : t("Back to the course") }, plain(course || t("Course")));
+  const state = make("span", { className: "state", role: "status" }, t("Connecting…"));
+  const check = button(t("Validate"), validate, { className: "first", "aria-haspopup": "true" });
   const ways = make(
     "span",
     { className: "ways" },
-    link("Export", `export/${encoded(user, item)}`, { download: "" }),
-    link("History", `history/${encoded(user, item)}`, away),
-    button("Help", help),
+    link(t("Export"), `export/${encoded(user, item)}`, { download: "" }),
+    link(t("History"), `history/${encoded(user, item)}`, away),
+    button(t("Help"), help),
   );
-  const more = button("More", () => toggle(!ways.classList.contains("open")), { className: "more", "aria-expanded": "false" });
+  const more = button(t("More"), () => toggle(!ways.classList.contains("open")), { className: "more", "aria-expanded": "false" });
   const row = make("div", { className: "row" }, home, make("b", { className: "title", title: item }, plain(item)), state, check, ways, more);
   const alert = make("div", { className: "alert", role: "alert", hidden: true });
-  const notes = make("ul", { className: "notes", role: "status", "aria-label": "Messages" });
+  const notes = make("ul", { className: "notes", role: "status", "aria-label": t("Messages") });
   const bar = make("header", { className: "bar", "aria-label": "mograder hub" }, row, alert, notes);
   const panel = make("aside", { className: "panel", hidden: true, tabIndex: -1, "aria-live": "polite" });
   const style = make("link", { rel: "stylesheet", href: css });
@@ -77,7 +79,7 @@
 
   // The side panel
   function show(heading, ...content) {
-    const closing = button("Close", close);
+    const closing = button(t("Close"), close);
     panel.replaceChildren(make("header", {}, make("h2", {}, plain(heading)), closing), ...content);
     panel.setAttribute("aria-label", heading);
     panel.hidden = false;
@@ -91,12 +93,12 @@
   const key = (keys, does) => [make("dt", {}, make("kbd", {}, keys)), make("dd", {}, does)];
   function help() {
     show(
-      "Help",
-      make("p", {}, "Your notebook is saved by itself, a second after you stop typing. Every minute a version is kept: History brings any of them back."),
-      make("h3", {}, "Keys"),
-      make("dl", {}, ...key("Ctrl Enter", "run the cell"), ...key("Shift Enter", "run it and go on"), ...key("Ctrl S", "save"), ...key("Ctrl K", "all commands")),
-      make("h3", {}, "Buttons"),
-      make("dl", {}, make("dt", {}, "Validate"), make("dd", {}, "runs a copy of the saved notebook from top to bottom and says what its checks found"), make("dt", {}, "Export"), make("dd", {}, "downloads the file that you hand in")),
+      t("Help"),
+      make("p", {}, t("Your notebook is saved by itself, a second after you stop typing. Every minute a version is kept: History brings any of them back.")),
+      make("h3", {}, t("Keys")),
+      make("dl", {}, ...key("Ctrl Enter", t("run the cell")), ...key("Shift Enter", t("run it and go on")), ...key("Ctrl S", t("save")), ...key("Ctrl K", t("all commands"))),
+      make("h3", {}, t("Buttons")),
+      make("dl", {}, make("dt", {}, t("Validate")), make("dd", {}, t("runs a copy of the saved notebook from top to bottom and says what its checks found")), make("dt", {}, t("Export")), make("dd", {}, t("downloads the file that you hand in"))),
     );
     panel.focus();
   }
@@ -105,7 +107,7 @@
   async function ask(what) {
     const response = await fetch(`${base}_hub/${what}`, { method: "POST", headers: { Accept: "application/json", "X-CSRF-Token": word } });
     const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : `The hub refused this (${response.status}).`);
+    if (!response.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : t("The hub refused this ({status}).", { status: response.status }));
     return answer;
   }
 
@@ -113,14 +115,14 @@
     if (check.ariaBusy) return;
     check.ariaBusy = "true";
     const found = make("ul", { className: "checks", "aria-live": "polite" });
-    show("Checks", make("p", { className: "soft" }, "Your notebook is being run from top to bottom…"), found);
+    show(t("Checks"), make("p", { className: "soft" }, t("Your notebook is being run from top to bottom…")), found);
     const run = new EventSource(`${base}_hub/checks`); // each check as it comes, until the answer takes their place
     run.addEventListener("check", ({ data }) => found.append(verdict(JSON.parse(data))));
     try {
       results(await ask("validate"));
     } catch (error) {
-      const sentence = error instanceof TypeError ? "The hub does not answer. Your work is safe." : error.message;
-      show("That did not work", make("p", { role: "alert" }, plain(sentence)), button("Try again", validate, { className: "first" }));
+      const sentence = error instanceof TypeError ? t("The hub does not answer. Your work is safe.") : error.message;
+      show(t("That did not work"), make("p", { role: "alert" }, plain(sentence)), button(t("Try again"), validate, { className: "first" }));
     } finally {
       run.close();
       check.ariaBusy = null;
@@ -131,12 +133,12 @@
     const passed = checks.filter((one) => one.status === "success").length;
     const warning = (heading, texts) => (texts?.length ? [make("div", { className: "warning" }, make("b", {}, heading), list("", texts))] : []);
     show(
-      checks.length ? `${passed} of ${checks.length} ${checks.length === 1 ? "check passes" : "checks pass"}` : "This notebook has no checks",
-      ...warning("The notebook did not run to its end", export_error && [export_error]),
-      ...warning("Cells that raised an error", cell_errors?.map(({ cell, message }) => `${cell}: ${message}`)),
-      ...warning("Changed cells", integrity_warnings),
+      checks.length === 1 ? t("{passed} of 1 check passes", { passed }) : checks.length ? t("{passed} of {total} checks pass", { passed, total: checks.length }) : t("This notebook has no checks"),
+      ...warning(t("The notebook did not run to its end"), export_error && [export_error]),
+      ...warning(t("Cells that raised an error"), cell_errors?.map(({ cell, message }) => `${cell}: ${message}`)),
+      ...warning(t("Changed cells"), integrity_warnings),
       make("ul", { className: "checks" }, ...checks.map(verdict)),
-      ...(html_available ? [link("The notebook with its outputs", `validate-report/${encoded(user, item)}`, away)] : []),
+      ...(html_available ? [link(t("The notebook with its outputs"), `validate-report/${encoded(user, item)}`, away)] : []),
     );
     panel.focus();
   }
@@ -161,7 +163,7 @@
     };
     source.onerror = () => {
       clearTimeout(silent);
-      silent = setTimeout(() => tell("ended", "Not connected", "The hub does not answer. What was saved is safe; this page connects again by itself."), 3000);
+      silent = setTimeout(() => tell("ended", t("Not connected"), t("The hub does not answer. What was saved is safe; this page connects again by itself.")), 3000);
       if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
     };
   }
@@ -179,7 +181,7 @@
     makeRoom();
   }
 
-  const again = () => button("Start again", start);
+  const again = () => button(t("Start again"), start);
   async function start() {
     await ask("again").catch(() => {}); // at worst the page says once more why it stopped, with the same button
     location.replace(address(`edit/${encoded(item)}`));
@@ -189,24 +191,25 @@
   function standing({ running, why, connected, saved, idle_seconds_left: left, messages }) {
     hear(messages);
     began ||= connected;
-    const words = saved ? `Saved ${clock(saved)}` : "Saved";
+    const words = saved ? t("Saved {time}", { time: clock(saved) }) : t("Saved");
     const kernelGone = began && running && !connected;
     if (!kernelGone) {
       clearTimeout(apart);
       apart = undefined;
     }
     if (!running) {
-      const reason = why || "It is not running any more.";
-      return tell("ended", "Stopped", `The notebook has stopped. ${reason} Your saved work is safe.`, again());
+      const reason = why || t("It is not running any more.");
+      return tell("ended", t("Stopped"), t("The notebook has stopped. {reason} Your saved work is safe.", { reason }), again());
     }
     if (kernelGone) {
-      apart ??= setTimeout(() => tell("ended", "Not connected", "The notebook's kernel has ended or lost this page. Your saved work is safe.", again()), 2500);
+      apart ??= setTimeout(() => tell("ended", t("Not connected"), t("The notebook's kernel has ended or lost this page. Your saved work is safe."), again()), 2500);
       return;
     }
     if (left !== null) {
       const minutes = Math.max(1, Math.round(left / 60));
-      const stop = left < 90 ? "in about a minute" : `in about ${minutes} minutes`;
-      return tell("saved", words, `Nobody is at work here, so this notebook is stopped ${stop}. It stays saved.`, button("Keep it open", keep), true);
+      const soon = t("Nobody is at work here, so this notebook is stopped in about a minute. It stays saved.");
+      const later = t("Nobody is at work here, so this notebook is stopped in about {minutes} minutes. It stays saved.", { minutes });
+      return tell("saved", words, left < 90 ? soon : later, button(t("Keep it open"), keep), true);
     }
     tell("saved", words);
   }
@@ -227,7 +230,7 @@
     if (shown === (notes.dataset.shown ?? "")) return;
     notes.dataset.shown = shown;
     notes.replaceChildren(...messages.map(({ id, author, text }) => {
-      const away = button("Put away", ({ target }) => press(target, `messages/${id}/dismiss`), { "aria-label": `Put away: ${text.slice(0, 40)}` });
+      const away = button(t("Put away"), ({ target }) => press(target, `messages/${id}/dismiss`), { "aria-label": t("Put away: {text}", { text: text.slice(0, 40) }) });
       return make("li", {}, make("span", {}, make("b", {}, plain(author)), " ", plain(text)), away);
     }));
     makeRoom();
