@@ -20,7 +20,11 @@ from tests.support.hub import NOTEBOOK, by_proxy
 
 pytestmark = [pytest.mark.real, pytest.mark.browser]
 
-MODES = ["owners", "host", "port", "path"]
+MODES = [
+    "owners",
+    "port",
+    "path",
+]  # one host for all is in between: the requests of `test_hand_off` are tried there, too
 SCRIPT = """async ([hub, other, name]) => {{
     const pause = () => new Promise((go) => setTimeout(go, 1000));
     const within = (promise) => Promise.race([promise, new Promise((go) => setTimeout(go, 8000))]);
