@@ -17,6 +17,7 @@ from tests.support.hub import RunningHub, running
 from bench.report import Measure, Sheet
 from bench.sessions import ITEM, demo_course, interpreter
 from mograder.environments import Environments, Requirements
+from mograder.environments.uv import find_uv
 
 PACKAGES = ("numpy", "pandas", "matplotlib", "scipy")
 PROF = "prof"
@@ -112,10 +113,10 @@ def _publish(hub: RunningHub, root: Path, rounds: int) -> Measure:
     for number in range(rounds):
         place = root / f"by-hand-{number}"
         begun = time.perf_counter()
-        _seconds(["uv", "venv", "-q", "-p", sys.executable, str(place)])
+        _seconds([str(find_uv()), "venv", "-q", "-p", sys.executable, str(place)])
         _seconds(
             [
-                "uv",
+                str(find_uv()),
                 "pip",
                 "install",
                 "-q",

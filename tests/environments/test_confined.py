@@ -12,7 +12,7 @@ import pytest
 
 from mograder.environments import build, check_in_jail
 from mograder.environments.store import Environment
-from mograder.environments.uv import base_interpreter
+from mograder.environments.uv import base_interpreter, find_uv
 from mograder.errors import EnvironmentFailed
 from mograder.sandbox.identities import choose
 
@@ -27,7 +27,9 @@ def root() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mograder-tests-", dir="/var/tmp") as directory:
         place = Path(directory)
         place.chmod(0o755)
-        subprocess.run(["uv", "venv", "-q", "--python", base_interpreter(), place / "env"], check=True)
+        subprocess.run(
+            [str(find_uv()), "venv", "-q", "--python", base_interpreter(), place / "env"], check=True
+        )
         yield place / "env"
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
 from mograder.environments import provided
+from mograder.environments.uv import find_uv
 
 #: The version that the product is developed with comes first; then the supported ones that differ most from it.
 NEWEST = version("marimo")
@@ -23,27 +27,29 @@ def python_with_marimo(marimo: str, *, base: str = sys.executable, root: Path | 
     ``base`` is the Python that it is made from.
     """
     root = root or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mograder-tests"
-    tag = sha256(str(Path(base).resolve()).encode()).hexdigest()[:8]
+    # Each checkout has its own: they hold our own part, which is different in each.
+    tag = sha256(f"{Path(base).resolve()} {Path(__file__).resolve()}".encode()).hexdigest()[:8]
     place = root / f"marimo-{marimo}-{tag}"
     python = place / "bin" / "python"
-    if not (place / "complete").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        _uv("venv", "--quiet", "--python", base, str(place))
-        _uv(
-            "pip", "install", "--quiet", "--compile-bytecode", "-p", str(python), f"marimo=={marimo}", "numpy"
-        )
-        (place / "complete").touch()
-    _provide(next(place.glob("lib/python3.*/site-packages")))
+    with _alone(place):
+        if not (place / "complete").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            _uv("venv", "--quiet", "--python", base, str(place))
+            words = ("pip", "install", "--quiet", "--compile-bytecode", "-p", str(python))
+            _uv(*words, f"marimo=={marimo}", "numpy")
+            (place / "complete").touch()
+        _provide(next(place.glob("lib/python3.*/site-packages")))
     return python
 
 
 def packages(name: str, python: Path) -> Path:
     """A directory with one more package for ``python``, to be named in PYTHONPATH."""
     place = python.parents[2] / f"{name}-{python.parents[1].name.rpartition('-')[2]}"
-    if not (place / "complete").exists():
-        shutil.rmtree(place, ignore_errors=True)
-        _uv("pip", "install", "--quiet", "-p", str(python), "--target", str(place), name)
-        (place / "complete").touch()
+    with _alone(place):
+        if not (place / "complete").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            _uv("pip", "install", "--quiet", "-p", str(python), "--target", str(place), name)
+            (place / "complete").touch()
     return place
 
 
@@ -71,5 +77,15 @@ def _provide(site_packages: Path) -> None:
     stamp.touch()
 
 
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Test files run beside each other, and want the same environments."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f"{place.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _uv(*words: str) -> None:
-    subprocess.run(["uv", *words], check=True, timeout=300)
+    # Not by name: who has the development tools need not have uv on the path.
+    subprocess.run([str(find_uv()), *words], check=True, timeout=300)
