@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mograder.marimo_adapter import ahead
+from mograder.marimo_adapter import ahead, remembered
 
 #: Functions of marimo of a text alone that take most of the time of reading a notebook; in every version from 0.19 on
 #: some of them are there.
@@ -56,9 +56,11 @@ def rehearse(notebook: Path | None) -> list[str]:
     missed = []
     steps: tuple[Callable[[], object], ...] = (
         remember,
+        remembered.prepare,
         functools.partial(read, notebook),
         _markdown,
         _messages,
+        _values,
         _figure,
     )
     for step in steps:
@@ -91,6 +93,7 @@ def read(notebook: Path | None) -> None:
     """Take a published notebook apart, as a session does with a student's copy of it."""
     if notebook is not None:
         ahead.compile_notebook(notebook)
+        remembered.learn(notebook.read_text(encoding="utf-8"))
 
 
 def _messages() -> None:
@@ -104,6 +107,12 @@ def _messages() -> None:
 def _markdown() -> None:
     markdown: Any = importlib.import_module("marimo._output.md")
     markdown.md(_SAMPLE)
+
+
+def _values() -> None:
+    """Ask once whether something is a table: the libraries that make tables are looked for at the first."""
+    tables: Any = importlib.import_module("marimo._plugins.ui._impl.tables.utils")
+    tables.get_table_manager_or_none(object())
 
 
 def _figure() -> None:

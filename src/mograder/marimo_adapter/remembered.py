@@ -1,0 +1,148 @@
+"""What marimo works out from a text alone, remembered: a notebook's parts, notes as HTML, the plugins of packages.
+
+A warm process fills the memory with the published notebooks, so that its sessions look up what is still as it was
+published; a session's own texts are worked out once in it, where marimo does it three times.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+import dataclasses
+import functools
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+#: Notebooks that are kept, and notes.
+_NOTEBOOKS, _NOTES = 64, 2000
+
+_PARSE = ("marimo._ast.parse", "parse_notebook", ("contents", "filepath"))
+_RENDER = ("marimo._output.md", "_render_markdown", ("text",))
+
+#: The text of a notebook -> its parts, which nobody has.
+_parts: dict[str, Any] = {}
+
+#: Markdown -> the HTML that marimo makes of it.
+_html: dict[str, str] = {}
+
+
+class NotRemembered(Exception):
+    """The installed marimo does this in another way than is known here."""
+
+
+def prepare() -> list[str]:
+    """Have marimo look here first; what it does in another way, in words. Twice is the same as once."""
+    missed = []
+    for part in (_remember_parts, _remember_html, _remember_plugins):
+        try:
+            part()
+        except NotRemembered as unknown:
+            missed.append(str(unknown))
+    return missed
+
+
+def learn(text: str) -> None:
+    """Remember what marimo makes of a published notebook. Nothing of it is run.
+
+    Raises what marimo says of a text that is no notebook.
+    """
+    with contextlib.suppress(NotRemembered):
+        parse = _function(*_PARSE)
+        for spelling in {text, text.strip()}:  # marimo reads a file in both ways
+            parse(spelling)
+    with contextlib.suppress(NotRemembered):
+        render = _function(*_RENDER)
+        for notes in _constant_notes(text):
+            if (
+                len(_html) < _NOTES and "[^" not in notes
+            ):  # the names of footnotes are counted on in each session
+                _html[notes] = render(notes)
+
+
+def _remember_parts() -> None:
+    original = _function(*_PARSE)
+
+    def parse_notebook(contents: str, filepath: str = "<marimo>") -> Any:
+        kept = _parts.get(contents)
+        if kept is None:
+            made = original(contents, filepath)
+            if made is None or not made.valid:
+                return made
+            kept = dataclasses.replace(_copied(made), filename="<marimo>")
+            if len(_parts) >= _NOTEBOOKS:
+                _parts.pop(next(iter(_parts)))
+            _parts[contents] = kept
+            return made
+        return dataclasses.replace(_copied(kept), filename=filepath)
+
+    _replace(original, parse_notebook)
+
+
+def _remember_html() -> None:
+    original = _function(*_RENDER)
+
+    def _render_markdown(text: str) -> str:
+        kept = _html.get(text)
+        return original(text) if kept is None else str(kept)
+
+    _replace(original, _render_markdown)
+
+
+def _remember_plugins() -> None:
+    """Which plugins there are is read from the files of every package; a session's packages do not change."""
+    original = _function("marimo._entrypoints.registry", "get_entry_points", ("group",))
+    _replace(original, functools.cache(original))
+
+
+def _constant_notes(text: str) -> set[str]:
+    """The Markdown that stands in calls of ``md`` as it is, as marimo renders it."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="md"), args=[ast.Constant(value=str(notes))]):
+                found.add(inspect.cleandoc(notes))
+    return found
+
+
+def _copied(thing: Any) -> Any:
+    """The same parts in objects of their own; only what can not be changed is shared, and the syntax trees."""
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        made = copy.copy(thing)
+        for field in dataclasses.fields(thing):
+            value = getattr(thing, field.name)
+            if isinstance(value, list | dict) or dataclasses.is_dataclass(value):
+                object.__setattr__(made, field.name, _copied(value))
+        return made
+    if isinstance(thing, list):
+        return [_copied(value) for value in thing]
+    if isinstance(thing, dict):
+        return {key: _copied(value) for key, value in thing.items()}
+    return thing
+
+
+def _function(module: str, name: str, parameters: tuple[str, ...]) -> Callable[..., Any]:
+    """A function of marimo's, if it is there and takes these. Raises ``NotRemembered``."""
+    try:
+        found: Any = getattr(importlib.import_module(module), name)
+        known = tuple(inspect.signature(getattr(found, "original", found)).parameters)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise NotRemembered(f"marimo has no {module}.{name}") from error
+    if known != parameters:
+        raise NotRemembered(f"{module}.{name} takes other things")
+    return found  # type: ignore[no-any-return]
+
+
+def _replace(original: Any, function: Any) -> None:
+    """Put ``function`` in the place of ``original`` wherever marimo has its name, unless that is one of ours."""
+    if hasattr(original, "original"):
+        return
+    function.original = original
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").startswith("marimo."):
+            for name, value in list(vars(module).items()):
+                if value is original:
+                    setattr(module, name, function)
