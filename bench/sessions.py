@@ -82,12 +82,12 @@ class Plain:
     begun: float
 
 
-def plain_process(python: Path, notebook: Path, port: int = 0) -> Plain:
-    """``marimo edit`` of ``notebook``, up; the caller ends it. ``port`` 0: a free one."""
+def plain_process(python: Path, notebook: Path, port: int = 0, base: str = "") -> Plain:
+    """``marimo edit`` of ``notebook``, up; the caller ends it. ``port`` 0: a free one; ``base``: its base URL."""
     with socket.create_server(("127.0.0.1", port)) as free:
         port = free.getsockname()[1]
     command = [str(python), "-m", "marimo", "-q", "edit", "--headless", "--no-token", "--skip-update-check"]
-    command += ["--no-sandbox", "--port", str(port), notebook.name]
+    command += ["--no-sandbox", "--port", str(port), *(["--base-url", base] if base else []), notebook.name]
     # As on the hub, the cells run when the notebook opens.
     environment = {**os.environ, "_MARIMO_CONFIG_OVERLOAD_RUNTIME_AUTO_INSTANTIATE": "true"}
     begun = time.perf_counter()

@@ -101,3 +101,16 @@ print(list(registry.get_entry_points(group)) == list(registry.get_entry_points.o
 print(registry.get_entry_points(group) is registry.get_entry_points(group))
 """
     assert said(python, _BEGIN + code) == ["True", "True"]
+
+
+def test_the_file_of_a_notebook_is_written_as_marimo_writes_it(python: Path) -> None:
+    code = """
+from marimo._ast import codegen, compiler, toplevel
+def written():
+    return codegen.generate_filecontents_from_ir(parse.parse_notebook(text))
+kept = toplevel.compile_cell
+first, second = written(), written()
+toplevel.compile_cell = kept.__wrapped__
+print(first == second == written(), kept.cache_info().hits > 0)
+"""
+    assert said(python, _BEGIN + code) == ["True True"]

@@ -50,8 +50,10 @@ def export(spec: options.ExportSpec, start_kernel: kernels.Start | None = None) 
     if not partial.is_file():
         return NO_HTML
     html = partial.read_text(encoding="utf-8")
-    partial.unlink()
-    hooks.replace_text(output, local_files(html, spec.asset_url))
+    partial.write_text(local_files(html, spec.asset_url), encoding="utf-8")
+    partial.replace(
+        output
+    )  # whole, but not synced: who reads it does so at once, and a lost one is made again
     return DONE if status == 0 else CELLS_FAILED
 
 

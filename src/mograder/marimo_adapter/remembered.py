@@ -1,4 +1,4 @@
-"""What marimo works out from a text alone, remembered: a notebook's parts, notes as HTML, the plugins of packages.
+"""What marimo works out from a text alone, remembered: a notebook's parts and its file, notes as HTML, plugins.
 
 A warm process fills the memory with the published notebooks, so that its sessions look up what is still as it was
 published; a session's own texts are worked out once in it, where marimo does it three times.
@@ -17,10 +17,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-#: Notebooks that are kept, and notes.
-_NOTEBOOKS, _NOTES = 64, 2000
+#: Notebooks that are kept, notes, and cells.
+_NOTEBOOKS, _NOTES, _CELLS = 64, 2000, 2000
 
 _PARSE = ("marimo._ast.parse", "parse_notebook", ("contents", "filepath"))
+_WRITE = ("marimo._ast.codegen", "generate_filecontents_from_ir", ("ir",))
+_PLACE = ("marimo._ast.toplevel", "compile_cell", None)
 _RENDER = ("marimo._output.md", "_render_markdown", ("text",))
 
 #: The text of a notebook -> its parts, which nobody has.
@@ -37,7 +39,7 @@ class NotRemembered(Exception):
 def prepare() -> list[str]:
     """Have marimo look here first; what it does in another way, in words. Twice is the same as once."""
     missed = []
-    for part in (_remember_parts, _remember_html, _remember_plugins):
+    for part in (_remember_parts, _remember_places, _remember_html, _remember_plugins):
         try:
             part()
         except NotRemembered as unknown:
@@ -53,7 +55,9 @@ def learn(text: str) -> None:
     with contextlib.suppress(NotRemembered):
         parse = _function(*_PARSE)
         for spelling in {text, text.strip()}:  # marimo reads a file in both ways
-            parse(spelling)
+            parts = parse(spelling)
+        if parts is not None:
+            _function(*_WRITE)(parts)
     with contextlib.suppress(NotRemembered):
         render = _function(*_RENDER)
         for notes in _constant_notes(text):
@@ -80,6 +84,13 @@ def _remember_parts() -> None:
         return dataclasses.replace(_copied(kept), filename=filepath)
 
     _replace(original, parse_notebook)
+
+
+def _remember_places() -> None:
+    """To write a notebook's file, also at every save, marimo compiles each cell only to see where it belongs."""
+    compile_cell = _function(*_PLACE)
+    if not hasattr(compile_cell, "cache_info"):
+        importlib.import_module(_PLACE[0]).compile_cell = functools.lru_cache(_CELLS)(compile_cell)  # type: ignore[attr-defined]
 
 
 def _remember_html() -> None:
@@ -124,14 +135,14 @@ def _copied(thing: Any) -> Any:
     return thing
 
 
-def _function(module: str, name: str, parameters: tuple[str, ...]) -> Callable[..., Any]:
-    """A function of marimo's, if it is there and takes these. Raises ``NotRemembered``."""
+def _function(module: str, name: str, parameters: tuple[str, ...] | None) -> Callable[..., Any]:
+    """A function of marimo's, if it is there and takes these (None: whatever). Raises ``NotRemembered``."""
     try:
         found: Any = getattr(importlib.import_module(module), name)
         known = tuple(inspect.signature(getattr(found, "original", found)).parameters)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise NotRemembered(f"marimo has no {module}.{name}") from error
-    if known != parameters:
+    if parameters is not None and known != parameters:
         raise NotRemembered(f"{module}.{name} takes other things")
     return found  # type: ignore[no-any-return]
 
