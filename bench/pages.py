@@ -46,12 +46,15 @@ def main(students: int = 500, items: int = 30, copies: int = 10, seconds: float 
         _, bare = stack.enter_context(process(*command, core=0))
         asks = [request("assignments", cookie) for cookie in cookies]
         ours, theirs = rate(port, asks, 8, seconds), rate(int(bare), asks, 8, seconds)
-        note = f"{ours:.0f}/s, goal {GOAL_RATE}/s; other: the same bytes from a bare FastAPI route"
-        sheet.add(Measure("GET /assignments, each", "ms", [1000 / ours], [1000 / theirs], note))
+        note = f"{ours:.0f}/s; other: the same bytes from a bare FastAPI route"
+        each = Measure("GET /assignments, each", "ms", [1000 / ours], [1000 / theirs], note)
+        each.at_most = 1000 / GOAL_RATE
+        sheet.add(each)
         pages = [request("", cookie) for cookie in cookies]
         times = latencies(port, pages, seconds)
-        note = f"p99 {sorted(times)[len(times) * 99 // 100]:.1f} ms, goal {GOAL_MS} ms"
-        sheet.add(Measure("dashboard, one at a time", "ms", times, latencies(int(bare), pages, 1.0), note))
+        note = f"p99 {sorted(times)[len(times) * 99 // 100]:.1f} ms"
+        other = latencies(int(bare), pages, 1.0)
+        sheet.add(Measure("dashboard, one at a time", "ms", times, other, note, at_most=GOAL_MS))
     return sheet
 
 

@@ -17,16 +17,31 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass
 class Measure:
-    """Samples of one thing by each way of doing it. ``unit`` is of the samples; less is better."""
+    """Samples of one thing by each way of doing it. ``unit`` is of the samples; less is better.
+
+    Goals, where there are any: the ratio to the alternative is to be at least ``at_least``, the product's median at
+    most ``at_most``. Nothing fails by them; the sheet says whether they were met.
+    """
 
     name: str
     unit: str
     product: Sequence[float]
     alternative: Sequence[float]
     note: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
 
     def row(self) -> dict[str, Any]:
         ours, theirs = statistics.median(self.product), statistics.median(self.alternative)
+        goals = []
+        met = True
+        if self.at_least is not None:
+            goals.append(f"{self.at_least:g}x")
+            met = met and theirs >= self.at_least * ours
+        if self.at_most is not None:
+            goals.append(f"{self.at_most:g} {self.unit}".rstrip())
+            met = met and ours <= self.at_most
+        judged = {"goal": " and ".join(goals), "met": met} if goals else {}
         return {
             "name": self.name,
             "unit": self.unit,
@@ -35,6 +50,7 @@ class Measure:
             "ratio": round(theirs / ours, 2) if ours else None,
             "samples": [len(self.product), len(self.alternative)],
             "note": self.note,
+            **judged,
         }
 
 
@@ -48,9 +64,10 @@ class Sheet:
     def add(self, measure: Measure) -> None:
         self.measures.append(measure)
         row = measure.row()
+        goal = f" (goal {row['goal']}: {'met' if row['met'] else 'MISSED'})" if "goal" in row else ""
         print(
             f"{row['name']:<44} {row['product']:>9} {row['alternative']:>9} {row['unit']:<4} "
-            f"{row['ratio'] or '–':>7}x  n={row['samples']} {row['note']}",
+            f"{row['ratio'] or '–':>7}x  n={row['samples']}{goal} {row['note']}",
             flush=True,
         )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ def main(rounds: int = 7, crowd: int = 20) -> Sheet:
             sheet.add(_click(hub, python, root, rounds))
             sheet.add(_crowd(hub, python, root, crowd))
             sheet.add(_check(hub, python, root, rounds))
+            sheet.add(_checks(hub, python, root, rounds))
             for count in (1, 5, 20, 50):
                 sheet.add(_memory(hub, python, root, count))
     return sheet
@@ -142,7 +145,7 @@ def _click(hub: RunningHub, python: Path, root: Path, rounds: int) -> Measure:
         if number < 5:
             with _plain(python, release, root, f"click{number}") as plain:
                 theirs.append(plain)
-    return Measure("click on Edit to all cells run", "s", ours, theirs)
+    return Measure("click on Edit to all cells run", "s", ours, theirs, at_least=8, at_most=0.4)
 
 
 def _crowd(hub: RunningHub, python: Path, root: Path, crowd: int) -> Measure:
@@ -160,38 +163,72 @@ def _crowd(hub: RunningHub, python: Path, root: Path, crowd: int) -> Measure:
                 return time.perf_counter() - begun
 
         theirs = max(pool.map(plain, users))
-    return Measure(f"{crowd} at once: all cells of all run", "s", [ours], [theirs])
+    return Measure(f"{crowd} at once: all cells of all run", "s", [ours], [theirs], at_most=3)
 
 
 def _check(hub: RunningHub, python: Path, root: Path, rounds: int) -> Measure:
     ours, theirs = [], []
-    release = hub.course / "hub-release" / ITEM
-    with hub.client("checker") as client:
-        client.post(f"download-release/checker/{ITEM}").raise_for_status()
-        path = hub.course / "hub-notebooks" / "checker" / ITEM / f"{ITEM}.py"
-        text = path.read_text()
-        for number in range(rounds):
-            path.write_text(f"{text}# {number}\n")  # the same content is not run twice
+    with _checker(hub, "checker") as check:
+        ours = [_seconds(check) for _ in range(rounds)]
+    release = hub.course / "hub-release" / ITEM / f"{ITEM}.py"
+    theirs = [_seconds(lambda: _export(python, release, root / "out.html")) for _ in range(min(rounds, 4))]
+    return Measure("validate, against marimo export html", "s", ours, theirs, at_least=5)
+
+
+def _checks(hub: RunningHub, python: Path, root: Path, rounds: int, workers: int = 2) -> Measure:
+    """Seconds that a notebook takes where ``workers`` are checked at a time."""
+    release = hub.course / "hub-release" / ITEM / f"{ITEM}.py"
+
+    def one(worker: int) -> None:
+        with _checker(hub, f"worker{worker}") as check:
+            ready.wait()
+            for _ in range(rounds):
+                check()
+
+    def other(worker: int) -> None:
+        ready.wait()
+        for _ in range(2):
+            _export(python, release, root / f"out{worker}.html")
+
+    ready = threading.Barrier(workers + 1)
+    taken = []
+    with ThreadPoolExecutor(workers) as pool:
+        for work, count in ((one, rounds), (other, 2)):
+            running = [pool.submit(work, worker) for worker in range(workers)]
+            ready.wait()
             begun = time.perf_counter()
-            assert client.post(f"validate/checker/{ITEM}").raise_for_status().json()["checks"]
-            ours.append(time.perf_counter() - begun)
-    command = [
-        str(python),
-        "-m",
-        "marimo",
-        "-q",
-        "export",
-        "html",
-        "--no-sandbox",
-        "-f",
-        "-o",
-        str(root / "out.html"),
-    ]
-    for _ in range(min(rounds, 4)):
-        begun = time.perf_counter()
-        subprocess.run([*command, str(release / f"{ITEM}.py")], check=False, capture_output=True)
-        theirs.append(time.perf_counter() - begun)
-    return Measure("validate, against marimo export html", "s", ours, theirs)
+            for each in running:
+                each.result()
+            taken.append((time.perf_counter() - begun) / (workers * count))
+    note = f"{1 / taken[0]:.2f} notebooks a second, other {1 / taken[1]:.2f}"
+    return Measure(f"validate, {workers} at a time: each", "s", [taken[0]], [taken[1]], note, at_least=5)
+
+
+@contextlib.contextmanager
+def _checker(hub: RunningHub, user: str) -> Iterator[Callable[[], None]]:
+    """Validates one more version of ``user``'s notebook at each call: the same content is not run twice."""
+    with hub.client(user) as client:
+        client.post(f"download-release/{user}/{ITEM}").raise_for_status()
+        path = hub.course / "hub-notebooks" / user / ITEM / f"{ITEM}.py"
+        text = path.read_text()
+        numbers = itertools.count()
+
+        def check() -> None:
+            path.write_text(f"{text}# {next(numbers)}\n")
+            assert client.post(f"validate/{user}/{ITEM}").raise_for_status().json()["checks"]
+
+        yield check
+
+
+def _export(python: Path, notebook: Path, output: Path) -> None:
+    command = [str(python), "-m", "marimo", "-q", "export", "html", "--no-sandbox", "-f", "-o", str(output)]
+    subprocess.run([*command, str(notebook)], check=False, capture_output=True)
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
 
 
 def _memory(hub: RunningHub, python: Path, root: Path, count: int) -> Measure:
@@ -209,7 +246,7 @@ def _memory(hub: RunningHub, python: Path, root: Path, count: int) -> Measure:
         for number in range(some):
             stack.enter_context(_plain(python, release, root, f"idle-{count}-{number}"))
         theirs = (_pss_of_user_processes() - before) / some
-    return Measure(f"memory of an idle session, N={count}", "MB", [ours], [theirs])
+    return Measure(f"memory of an idle session, N={count}", "MB", [ours], [theirs], at_least=2)
 
 
 def _pss_of_user_processes() -> float:
