@@ -171,6 +171,7 @@ def release(course: Path, files: dict[str, str]) -> None:
     directory = course / "release" / "HW1-Root-finding"
     directory.mkdir(parents=True)
     for name, text in files.items():
+        (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_text(text)
 
 
@@ -221,6 +222,34 @@ def test_publishing_stops_where_moodle_has_something_else(run: Run, course: Path
     told(publish(course))
     moodle.mode = "maintenance"
     assert "can not be compared" in refused(publish(course))
+
+
+def test_a_release_with_directories_is_the_same_on_moodle_as_its_zip(
+    run: Run, course: Path, moodle: FakeMoodle
+) -> None:
+    """The round: ``generate``, attach what ``moodle upload`` says, ``publish``."""
+    source = course / "source" / "HW1-Root-finding"
+    (source / "images").mkdir(parents=True)
+    (source / "HW1-Root-finding.py").write_text(NOTEBOOK.format(title="t"))
+    (source / "images" / "plot.png").write_bytes(b"PNG")
+    made = subprocess.run(
+        [sys.executable, "-m", "mograder", "generate", "-C", str(course), "HW1", "--no-validate"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    attached = course / "release/HW1-Root-finding/HW1-Root-finding.zip"
+    for with_generates_zip in (True, False):
+        if not with_generates_zip:
+            attached.unlink()
+        assert str(attached) in told(run("teacher1", "upload", "HW1", "-C", course, "--no-open"))
+        moodle.attach(1, {attached.name: attached.read_bytes()})
+        said = publish(course)
+        assert said.returncode == 0, said.stderr
+        assert "is the same on Moodle" in said.stderr
+        assert "images/plot.png" in said.stderr
+    (course / "release/HW1-Root-finding/images/plot.png").write_bytes(b"another")
+    assert "images/plot.png" in publish(course).stderr
+    assert "other content on Moodle" in publish(course).stderr
 
 
 def test_what_is_missing_is_asked_for(run: Run, tmp_path: Path, moodle: FakeMoodle) -> None:

@@ -48,10 +48,10 @@ def test_a_name_as_a_directory_is_legal_or_empty(text: str) -> None:
 
 def test_a_release_is_compared_by_name_and_content() -> None:
     release = {"A1.py": b"1", "data.csv": b"2", "A1.zip": b"whatever"}
-    assert differences(release, {"A1.py": b"1", "data.csv": b"2"}) == []
-    assert differences(release, {"A1.zip": zip_of({"A1.py": b"1", "data.csv": b"2"})}) == []
-    assert differences(release, {"A1.zip": zip_of({"A1/A1.py": b"1", "A1/data.csv": b"2"})}) == []
-    found = differences(release, {"A1.py": b"old", "extra.txt": b""})
+    assert differences("A1", release, {"A1.py": b"1", "data.csv": b"2"}) == []
+    assert differences("A1", release, {"A1.zip": zip_of({"A1.py": b"1", "data.csv": b"2"})}) == []
+    assert differences("A1", release, {"A1.zip": zip_of({"A1/A1.py": b"1", "A1/data.csv": b"2"})}) == []
+    found = differences("A1", release, {"A1.py": b"old", "extra.txt": b""})
     assert [(one.name, one.what) for one in found] == [
         ("A1.py", "different"),
         ("data.csv", "missing"),
@@ -59,9 +59,26 @@ def test_a_release_is_compared_by_name_and_content() -> None:
     ]
 
 
+def test_directories_and_a_zip_for_the_notebook_are_compared_too() -> None:
+    release = {
+        "A1.py": b"1",
+        "images/plot.png": b"2",
+        "data.zip": zip_of({"a.csv": b"3"}),
+        "A1.zip": b"whatever",
+    }
+    packed = {name: data for name, data in release.items() if name != "A1.zip"}
+    assert differences("A1", release, {"A1.zip": zip_of(packed)}) == []
+    assert differences("A1", release, packed) == []
+    from_a_mac = {f"A1/{name}": data for name, data in packed.items()}
+    from_a_mac |= {"__MACOSX/A1/._A1.py": b"x", "A1/.DS_Store": b"x"}
+    assert differences("A1", release, {"A1.zip": zip_of(from_a_mac)}) == []
+    found = differences("A1", release, {"A1.zip": zip_of(packed | {"images/plot.png": b"old"})})
+    assert [(one.name, one.what) for one in found] == [("images/plot.png", "different")]
+
+
 def test_a_zip_that_is_none_is_said_so() -> None:
     with pytest.raises(MoodleFailed, match="not a zip"):
-        differences({"A1.py": b"1"}, {"A1.zip": b"<html>"})
+        differences("A1", {"A1.py": b"1"}, {"A1.zip": b"<html>"})
 
 
 def test_the_table_keeps_comments_and_what_others_wrote() -> None:

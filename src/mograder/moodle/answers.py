@@ -40,6 +40,11 @@ class RemoteFile(_Answer):
     size: int = Field(0, alias="filesize")
     url: str = Field(alias="fileurl")
 
+    @property
+    def place(self) -> str:
+        """Its name, with the directories that it lies in: ``images/plot.png``."""
+        return f"{self.path}{self.name}".lstrip("/")
+
 
 class Setting(_Answer):
     """``configs`` of an assignment: how one of its plugins is set."""
