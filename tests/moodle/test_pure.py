@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from mograder.course import is_item_name
 from mograder.errors import ConfigError, MoodleFailed
-from mograder.moodle import keys
-from mograder.moodle.answers import Assignments, typed
+from mograder.moodle import keys, needs
+from mograder.moodle.answers import Assignments, Person, Site, Submission, typed
 from mograder.moodle.compare import differences
 from mograder.moodle.match import as_item_name, find
 from mograder.moodle.table import updated
+from mograder.moodle.teams import by_person, of_nobody
+from mograder.moodle.words import as_html, plain, same
 from tests.support.moodle import recorded
 
 FOUND = typed(Assignments, recorded("assignments_teacher"), "").courses[0].assignments
@@ -102,6 +104,43 @@ def test_what_is_no_toml_is_left_alone() -> None:
         updated("[[[", FOUND)
     with pytest.raises(ConfigError, match="no list of tables"):
         updated("assignments = 3\n", FOUND)
+
+
+def submission(userid: int, groupid: int, file: str = "a.py") -> Submission:
+    area = {"area": "submission_files", "files": [{"filename": file, "fileurl": "u"}] if file else []}
+    plugins = [{"type": "file", "fileareas": [area]}]
+    return Submission.model_validate({"userid": userid, "groupid": groupid, "plugins": plugins})
+
+
+def test_a_teams_hand_in_is_that_of_each_member() -> None:
+    ada, bob, eve, odd = (
+        Person.model_validate({"id": number, "groups": [{"id": group} for group in groups]})
+        for number, groups in ((5, [1]), (6, [1, 7]), (7, []), (8, [1, 2]))
+    )
+    one, two, rest = submission(0, 1), submission(0, 2), submission(0, 0)
+    empty = submission(5, 0, "")  # what Moodle keeps for a member
+    found = by_person([ada, bob, eve, odd], [empty, one, two, rest])
+    assert found == {5: one, 6: one, 7: rest, 8: rest}
+    assert of_nobody([ada, eve], [empty, one, two, rest]) == [two]
+    own = submission(5, 0)
+    assert by_person([ada, bob], [own]) == {5: own}
+
+
+def test_what_a_service_lacks_is_told_by_command() -> None:
+    whole = typed(Site, recorded("site_info_teacher"), "")
+    assert needs.missing(whole) == []
+    less = [f for f in whole.functions if f.name not in ("mod_assign_save_grade", "mod_assign_get_grades")]
+    assert needs.missing(whole.model_copy(update={"functions": tuple(less), "uploads": False})) == [
+        "mod_assign_get_grades (for upload-feedback, export)",
+        "mod_assign_save_grade (for upload-feedback)",
+        "uploading files (for submit, upload-feedback)",
+    ]
+
+
+def test_html_is_compared_by_its_words() -> None:
+    assert plain("<p>a &lt; b</p><p>c&nbsp;d</p>") == "a < b\nc d"
+    assert same(as_html("a < b\n\nc"), "<p>a &lt; b</p>\n<p dir='ltr'>c</p>")
+    assert not same(as_html("a"), "")
 
 
 def test_tokens_are_kept_for_their_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
