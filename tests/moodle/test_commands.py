@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.moodle.conftest import Run
-from tests.support.hub import NOTEBOOK, make_course, running
+from tests.support.hub import NOTEBOOK, bare_course, running
 from tests.support.moodle import COURSE, FakeMoodle, Mode
 
 
@@ -46,6 +46,99 @@ def test_a_token_is_kept_after_it_was_tried(
     assert "does not know this token" in refused(
         run("", "login", "--url", moodle.url, "--with-token", given="x\n")
     )
+
+
+def test_what_a_tokens_service_lacks_is_told_when_it_is_kept(run: Run, moodle: FakeMoodle) -> None:
+    moodle.not_in_service |= {"mod_assign_save_grade", "core_enrol_get_enrolled_users"}
+    done = run("", "login", "--url", moodle.url, "--with-token", given="TOKEN-teacher1\n")
+    assert "You are Tess Teacher" in told(done)
+    assert (
+        "lacks core_enrol_get_enrolled_users (for sync-users), mod_assign_save_grade (for upload-feedback)"
+        in (done.stderr)
+    )
+    moodle.not_in_service.clear()
+    done = run("", "login", "--url", moodle.url, "--with-token", given="TOKEN-teacher1\n")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+NO_LIST = "does not let this account do that (mod_assign_list_participants)"
+
+
+@pytest.mark.parametrize(
+    ("who", "words", "said"),
+    [
+        ("outsider", ["sync"], "not enrolled or does not have requested capability"),
+        ("outsider", ["upload", "HW1", "--no-open"], "not enrolled or does not have requested capability"),
+        ("outsider", ["sync-users", "--dry-run"], "not in that course on Moodle"),
+        ("student1", ["fetch-submissions", "HW1"], NO_LIST),
+        ("student1", ["upload-feedback", "HW1", "marks.csv"], NO_LIST),
+        ("student1", ["export", "HW1"], NO_LIST),
+        ("student1", ["fetch", "HW3"], "No assignment on Moodle fits"),
+    ],
+)
+def test_who_may_not_is_told_what_and_nothing_is_done(
+    run: Run, course: Path, moodle: FakeMoodle, tmp_path: Path, who: str, words: list[str], said: str
+) -> None:
+    (tmp_path / "marks.csv").write_text("user,grade\n5,10\n")
+    release(course, {"HW1-Root-finding.py": NOTEBOOK.format(title="t"), "data.csv": "1"})
+    moodle.hand_in(1, 6, {"hw1.py": b"bob"})
+    before = sorted((path, path.is_dir() or path.read_bytes()) for path in course.rglob("*"))
+    done = run(who, *words, "-C", course)
+    assert said in refused(done)
+    assert done.stdout == ""
+    assert sorted((path, path.is_dir() or path.read_bytes()) for path in course.rglob("*")) == before
+    assert moodle.marks == {}
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("mod_assign_save_grade", ["upload-feedback", "HW1", "marks.csv"]),
+        ("mod_assign_get_submissions", ["fetch-submissions", "HW1"]),
+        ("core_enrol_get_enrolled_users", ["sync-users", "--dry-run"]),
+    ],
+)
+def test_a_function_that_the_service_lacks_is_named(
+    run: Run, course: Path, moodle: FakeMoodle, tmp_path: Path, function: str, words: list[str]
+) -> None:
+    (tmp_path / "marks.csv").write_text("user,grade\n5,10\n")
+    moodle.not_in_service.add(function)
+    done = run("teacher1", *words, "-C", course)
+    assert refused(done)
+    assert f"add {function} to the service" in done.stderr
+    assert moodle.marks == {}
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        ("slow", "does not answer in time"),
+        ("maintenance", "maintained"),
+        ("html", "did not answer as"),
+        ("null", ""),
+    ],
+)
+def test_no_command_does_half_of_it_with_a_moodle_in_trouble(
+    run: Run, course: Path, moodle: FakeMoodle, tmp_path: Path, mode: Mode, said: str
+) -> None:
+    (tmp_path / "marks.csv").write_text("user,grade\n5,10\n")
+    config = course / "mograder.toml"
+    config.write_text(config.read_text() + "timeout = 1\n")
+    before = config.read_text()
+    moodle.mode = mode
+    for who, *words in (
+        ("teacher1", "sync"),
+        ("teacher1", "sync-users", "--dry-run"),
+        ("teacher1", "upload-feedback", "HW1", "marks.csv"),
+        ("teacher1", "export", "HW1"),
+        ("student1", "submit", "HW1", "marks.csv"),
+    ):
+        done = run(who, *words, "-C", course)
+        assert said in refused(done)
+        assert done.stdout == ""
+    assert config.read_text() == before
+    assert sorted(path.name for path in course.iterdir()) == ["mograder.toml"]
+    assert (moodle.marks, moodle.handed_in) == ({}, {})
 
 
 def test_assignments_are_written_into_the_course_with_comments_kept(run: Run, course: Path) -> None:
@@ -117,6 +210,57 @@ def test_marks_and_comments_go_there_and_back(
     assert len(json.loads(told(run("teacher1", "export", "HW1", "-C", course, "--format", "json")))) == 3
 
 
+def test_a_comment_that_moodle_did_not_keep_is_told_with_whose_it_was(
+    run: Run, course: Path, moodle: FakeMoodle, tmp_path: Path
+) -> None:
+    (tmp_path / "marks.csv").write_text("user,grade,comment\n5,10,Good\n6,20,\n")
+    moodle.loses.add("comment")
+    done = run("teacher1", "upload-feedback", "HW1", "marks.csv", "-C", course)
+    assert "all of what was to be given to 5." in refused(done)
+    assert "5: Moodle has the mark, but does not have the comment as it was sent" in done.stderr
+    assert done.stdout == ""
+    moodle.loses.clear()
+    assert (
+        "HW5 Blind: Moodle has all 2 marks. It does not show the comments and files of 1 of them yet."
+        in told(run("teacher1", "upload-feedback", "HW5", "marks.csv", "-C", course))
+    )
+    moodle.assignment(1)["grade"] = -2
+    done = run("teacher1", "upload-feedback", "HW1", "marks.csv", "-C", course)
+    assert "marked by words of a scale on Moodle, not by points. Nothing was sent." in refused(done)
+
+
+def test_a_teams_hand_in_is_exported_for_each_member_and_fetched_once(
+    run: Run, course: Path, moodle: FakeMoodle
+) -> None:
+    moodle.hand_in(4, 5, {"hw4.py": b"ours", "old/hw4.py": b"first try"})
+    rows = list(csv.DictReader(io.StringIO(told(run("teacher1", "export", "HW4", "-C", course)))))
+    assert {(row["email"], row["team"], row["files"]) for row in rows} == {
+        ("student1@example.org", "Tutorial A", "hw4.py old/hw4.py"),
+        ("student2@example.org", "Tutorial A", "hw4.py old/hw4.py"),
+        ("student3@example.org", "", ""),
+    }
+    moodle.assignment(4)["blindmarking"] = 1  # then Moodle does not say who is in which group
+    rows = json.loads(told(run("teacher1", "export", "HW4", "-C", course, "--format", "json")))
+    assert [(row["name"], row["team"], row["files"]) for row in rows if row["files"]] == [
+        ("", "1", "hw4.py old/hw4.py")
+    ]
+    told(run("teacher1", "fetch-submissions", "HW4", "-C", course))
+    place = course / "submitted/HW4/group-1"
+    assert (place / "hw4.py").read_text() == "ours"
+    assert (place / "old/hw4.py").read_text() == "first try"
+
+
+def test_a_file_that_can_have_no_place_here_does_not_stop_the_others(
+    run: Run, course: Path, moodle: FakeMoodle
+) -> None:
+    moodle.hand_in(1, 5, {".profile": b"x", "hw1.py": b"ada"})
+    moodle.hand_in(1, 6, {"hw1.py": b"bob"})
+    done = run("teacher1", "fetch-submissions", "HW1", "-C", course)
+    assert '1 files were left out: student1@example.org: ".profile"' in refused(done)
+    assert "2 files are new" in done.stdout
+    assert sorted(path.name for path in course.glob("submitted/HW1/*/*")) == ["hw1.py", "hw1.py"]
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -153,8 +297,16 @@ def test_the_roster_of_moodle_may_enter_and_a_key_that_is_hidden_is_said(
     assert "username of 4 of 5 people" in said
     names = told(run("hubservice", "sync-users", "-C", course, "--key", "username", "--dry-run")).split()
     assert names == ["student1", "student2", "student3", "ta1", "teacher1"]
+    config = course / "mograder.toml"
+    config.write_text(config.read_text() + 'key = "idnumber"\n')
+    names = told(run("hubservice", "sync-users", "-C", course, "--dry-run")).split()
+    assert names == ["s001", "s002", "s003", "t001", "t002"]
+    config.write_text(config.read_text().replace("idnumber", "email") + "strip_domain = true\n")
+    assert "student1" in told(run("teacher1", "sync-users", "-C", course, "--dry-run")).split()
+    whole = told(run("teacher1", "sync-users", "-C", course, "--whole", "--dry-run")).split()
+    assert "student1@example.org" in whole
     secret = "0123456789abcdef" * 4
-    with running(make_course(course_root / "roster"), env={"MOGRADER_HUB_SECRET": secret}) as hub:
+    with running(bare_course(course_root / "roster", ""), env={"MOGRADER_HUB_SECRET": secret}) as hub:
         words = ["hub", "-C", str(hub.course), "generate-token", "prof", "--role", "instructor"]
         made = subprocess.run(
             [sys.executable, "-m", "mograder", *words],
