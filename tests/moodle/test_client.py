@@ -31,11 +31,13 @@ def test_an_assignment_is_found_by_its_beginning_and_else_all_are_named(teacher:
         teacher.assignment(COURSE, "HW9")
 
 
-def test_people_come_in_pages(teacher: Moodle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_people_come_in_pages(teacher: Moodle, moodle: FakeMoodle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAGE", 2)
     people = teacher.people(COURSE)
     assert len(people) == 5
     assert {person.username for person in people} == {"teacher1", ""}  # a teacher sees no other's
+    moodle.unseen.add(next(iter(moodle.people)))  # the first page is then not full
+    assert len(teacher.people(COURSE)) == 4
 
 
 def test_what_is_handed_in_is_read_back(student: Moodle, moodle: FakeMoodle) -> None:

@@ -118,6 +118,8 @@ def test_an_answer_of_a_function_comes_as_it_is_or_is_a_refusal(replay: Replay, 
             line.call(function(name))
     assert refused.value.code == code
     assert "error/" not in str(refused.value)
+    said = ALL[name]["response"]["json"]
+    assert code != "invalidparameter" or said.get("debuginfo", "")[:20] in str(refused.value)
 
 
 HW1 = typed(Assignments, recorded("assignments_teacher"), "").courses[0].assignments[0]

@@ -44,6 +44,7 @@ class FakeMoodle:
         self.forgetful: set[str] = set()  # functions that say yes and do nothing
         self.loses: set[str] = set()  # of what comes with a mark: "comment", "files"
         self.not_in_service: set[str] = set()
+        self.unseen: set[int] = set()  # people that nobody is shown: pages are cut before they are taken out
         self.hidden = {3}
         self.extensions: dict[tuple[int, int], int] = {}  # of an assignment, for a person: until when
         self.max_upload = recorded("site_info_teacher")["usermaxuploadfilesize"]
@@ -150,7 +151,9 @@ class FakeMoodle:
             return recorded("assignments_not_enrolled")
         course = recorded("assignments_teacher")["courses"][0]
         shown = [a for a in self.assignments if _teaches(who) or a["id"] not in self.hidden]
-        return {"courses": [course | {"assignments": shown}], "warnings": []}
+        warning = recorded("assignments_student")["warnings"][0]
+        warned = [warning | {"itemid": a["cmid"]} for a in self.assignments if a not in shown]
+        return {"courses": [course | {"assignments": shown}], "warnings": warned}
 
     def core_enrol_get_enrolled_users(self, who: dict[str, Any], courseid: str, options: Any = ()) -> Any:
         if not self._enters(who):
@@ -158,9 +161,10 @@ class FakeMoodle:
         wanted = {o["name"]: int(o["value"]) for o in options.values()} if options else {}
         if "onlyactive" in wanted and who["username"] != "hubservice":
             raise Refused("nopermissions", "Sorry, but you do not currently have permissions to do that.")
-        people = [self._seen(p, who) for p in self.people.values()]
+        people = list(self.people.values())
         begin = wanted.get("limitfrom", 0)
-        return people[begin : begin + wanted.get("limitnumber", len(people))]
+        page = people[begin : begin + wanted.get("limitnumber", len(people))]
+        return [self._seen(p, who) for p in page if p["id"] not in self.unseen]
 
     def mod_assign_list_participants(
         self, who: dict[str, Any], assignid: str, groupid: str, filter: str

@@ -24,7 +24,7 @@ FUNCTIONS = {
 """By command of ``mograder moodle``."""
 
 _SENDING = ("submit", "upload-feedback")
-_READING = ("fetch", "feedback", "fetch-submissions", "upload-feedback")
+_READING = ("fetch", "submit", "feedback", "fetch-submissions", "upload-feedback")
 
 
 def missing(site: Site) -> list[str]:

@@ -62,7 +62,7 @@ _SENTENCES = {
     "errorcoursecontextnotvalid": ("This account is not in that course on Moodle.", None),
     "invalidrecord": ("Moodle knows no such thing ({function}).", None),
     "invalidrecordunknown": ("Moodle knows no such thing ({function}).", None),
-    "invalidparameter": ("Moodle refused a value that was sent ({function}).", None),
+    "invalidparameter": ("Moodle refused a value that was sent ({function}{detail}).", None),
     "missingparam": ("Moodle misses a value ({function}): {own}.", None),
     "codingerror": ("Moodle itself failed ({function}): {own}.", "tell its administrator."),
     "dmlwriteexception": ("Moodle could not write to its database ({function}).", _AGAIN),
@@ -280,5 +280,11 @@ def _judged(said: Any, function: str) -> Any:
         )
     sentence, tip = _SENTENCES[code]
     right = re.search(r"\(([^()]+)\)\.?$", own)  # Moodle's name of what is missing: "(Grade assignment)"
-    words = {"function": function, "own": own.rstrip("."), "right": f": {right[1]}" if right else ""}
+    detail = " ".join(str(said.get("debuginfo") or "").split())[:300]  # said by sites with debugging on
+    words = {
+        "function": function,
+        "own": own.rstrip("."),
+        "right": f": {right[1]}" if right else "",
+        "detail": f": {detail}" if detail else "",
+    }
     raise MoodleFailed(sentence.format(**words), code=code, tip=tip and tip.format(**words))
