@@ -164,6 +164,16 @@ def test_files_in_directories_follow_and_are_undone_like_others(desk: Desk) -> N
     assert (desk.read("images/plot"), desk.read()) == (b"1", notebook(data=0))
 
 
+def test_undo_after_two_updates_of_an_unchanged_notebook_undoes_the_second(desk: Desk) -> None:
+    """Both replaced the same notebook: its version must not be taken for the first one's."""
+    desk.publish(notebook(), data_csv=b"second")
+    desk.update()
+    desk.publish(notebook(), data_csv=b"third")
+    desk.update()
+    desk.undo()
+    assert (desk.read(), desk.read("data.csv")) == (notebook(), b"second")
+
+
 def test_undo_brings_everything_back_and_the_update_again(desk: Desk) -> None:
     desk.write(notebook(answer=42))
     desk.publish(notebook(data=2), data_csv=b"new", own_csv=b"old")

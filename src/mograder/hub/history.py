@@ -27,6 +27,10 @@ MAX_BYTES = 4 << 30
 SAVE = "save"
 """The reason of a version that was kept because the editor saved it."""
 
+UPDATE = "update"
+"""The reason of versions that an update of the copy replaced. The notebook's is the newest of them, always: what else
+was kept between it and the one before belongs to the same update."""
+
 MAX_SAVES = 400
 MAX_SAVED_BYTES = 256 << 20
 """Of what the editor saved, for one copy: beyond that the oldest saves go. What was replaced never goes."""
@@ -75,7 +79,8 @@ class History:
         newest = next((version for version in versions if version.file == file), None)
         # Twelve digits can be made to collide by somebody who tries: the content itself decides.
         same = newest is not None and newest.digest == short and self.read(user, item, newest.id)[1] == data
-        if newest is not None and same and (newest.reason != SAVE or reason == SAVE):
+        stays = newest is not None and (newest.reason != SAVE or reason == SAVE) and reason != UPDATE
+        if newest is not None and same and stays:
             return newest
         if len(versions) >= MAX_VERSIONS or sum(v.size for v in versions) + len(data) > MAX_BYTES:
             raise Conflict(
@@ -87,7 +92,7 @@ class History:
         with self._directory(user, item) as directory:
             directory.write(name, data, replace=False)
             if newest is not None and same:
-                directory.remove(newest.id)  # the save and what replaced it are one version
+                directory.remove(newest.id)  # one content is one version: the save and what replaced it
             if reason == SAVE:
                 for version in _too_many([v for v in versions if v.reason == SAVE], len(data)):
                     directory.remove(version.id)
