@@ -210,6 +210,25 @@ def test_marks_and_comments_go_there_and_back(
     assert len(json.loads(told(run("teacher1", "export", "HW1", "-C", course, "--format", "json")))) == 3
 
 
+def test_a_number_that_may_mean_two_people_is_a_mark_for_neither(
+    run: Run, course: Path, moodle: FakeMoodle, tmp_path: Path
+) -> None:
+    moodle.people[6]["idnumber"] = "5"  # and 5 is Moodle's number of somebody else
+    (tmp_path / "marks.csv").write_text("user,grade\n5,10\n")
+    done = run("hubservice", "upload-feedback", "HW1", "marks.csv", "-C", course)
+    assert "marks.csv:2: 5 may be any of Ada Ähm, Bob O'Brien; nothing was sent" in refused(done)
+    assert moodle.marks == {}
+
+
+def test_a_comment_of_several_lines_keeps_them(
+    run: Run, course: Path, moodle: FakeMoodle, tmp_path: Path
+) -> None:
+    (tmp_path / "marks.csv").write_bytes(b'\xef\xbb\xbfuser,grade,comment\r\n5,10,"Good.\r\nBut slow."\r\n')
+    told(run("teacher1", "upload-feedback", "HW1", "marks.csv", "-C", course))
+    assert moodle.marks[1, 5]["comment"] == "<p>Good.</p><p>But slow.</p>"
+    assert "\nGood.\nBut slow.\n" in told(run("student1", "feedback", "HW1", "-C", course))
+
+
 def test_a_comment_that_moodle_did_not_keep_is_told_with_whose_it_was(
     run: Run, course: Path, moodle: FakeMoodle, tmp_path: Path
 ) -> None:
@@ -265,6 +284,7 @@ def test_a_file_that_can_have_no_place_here_does_not_stop_the_others(
     ("row", "said"),
     [
         ("stranger@example.org,50", "not among those"),
+        ("student1,50", "of people this account sees: e-mail address, Moodle's own number."),
         ("student1@example.org,150", "between 0 and 100"),
         ("student1@example.org,good", "no mark"),
         ("student1@example.org,1\n5,2", "several rows"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,15 +106,20 @@ def export(room: Room, item: str, form: str) -> None:
 
 def _rows(path: Path, people: Sequence[Person], assignment: Assignment) -> list[_Marked]:
     try:
-        table = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            table = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} can not be read: {error}.") from error
-    if not table or not {"user", "grade"} <= table[0].keys():
+    if not table or not {"user", "grade"} <= table[0][1].keys():
         raise Malformed(f"{path} needs a first line with the columns user and grade.")
-    index = {
-        str(name).casefold(): p for p in people for name in (p.id, p.email, p.username, p.idnumber) if name
-    }
-    rows = [_row(row, number, path, index, assignment) for number, row in enumerate(table, 2)]
+    index: dict[str, list[Person]] = {}
+    for person in people:
+        for name in {
+            str(n).casefold() for n in (person.id, person.email, person.username, person.idnumber) if n
+        }:
+            index.setdefault(name, []).append(person)
+    rows = [_row(row, number, path, index, people, assignment) for number, row in table]
     people_in_it = [row.person.id for row in rows]
     if len(set(people_in_it)) != len(rows):
         raise Malformed(f"{path} has several rows for one person; nothing was sent.")
@@ -122,16 +127,27 @@ def _rows(path: Path, people: Sequence[Person], assignment: Assignment) -> list[
 
 
 def _row(
-    row: dict[str, str], number: int, path: Path, index: dict[str, Person], assignment: Assignment
+    row: dict[str, str],
+    number: int,
+    path: Path,
+    index: dict[str, list[Person]],
+    people: Sequence[Person],
+    assignment: Assignment,
 ) -> _Marked:
     who = (row.get("user") or "").strip()
     where = f"{path.name}:{number}"
-    person = index.get(who.casefold())
-    if person is None:
-        shown = ", ".join(word for word, there in _shown(index.values()).items() if there)
+    found = index.get(who.casefold(), [])
+    if not found:
+        shown = ", ".join(word for word, there in _shown(people).items() if there)
         raise NotFound(
             f"{where}: {printable(who) or 'nobody'} is not among those who may hand in; nothing was sent.",
             tip=f"of people this account sees: {shown}.",
+        )
+    if len(found) > 1:
+        raise Malformed(
+            f"{where}: {printable(who)} may be any of {', '.join(printable(one.fullname) for one in found)}; nothing "
+            "was sent.",
+            tip="use their e-mail addresses.",
         )
     try:
         mark = float(row.get("grade") or "")
@@ -147,10 +163,10 @@ def _row(
             files[file_name(Path(name).name)] = (path.parent / name).read_bytes()
         except OSError as error:
             raise NotFound(f"{where}: {name} can not be read: {error.strerror}; nothing was sent.") from error
-    return _Marked(who, person, mark, (row.get("comment") or "").strip(), files)
+    return _Marked(who, found[0], mark, (row.get("comment") or "").strip(), files)
 
 
-def _shown(people: Iterable[Person]) -> dict[str, bool]:
+def _shown(people: Sequence[Person]) -> dict[str, bool]:
     """By what people can be named: Moodle shows e-mail addresses, user names and ID numbers to some accounts only."""
     keys = {"e-mail address": "email", "user name": "username", "ID number": "idnumber"}
     found = {word: any(getattr(person, key) for person in people) for word, key in keys.items()}
