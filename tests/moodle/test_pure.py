@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import re
 import tomllib
 import zipfile
 from pathlib import Path
@@ -11,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mograder.cli.moodle import command
 from mograder.course import is_item_name
 from mograder.errors import ConfigError, MoodleFailed
-from mograder.moodle import keys, needs
+from mograder.moodle import client, keys, needs
 from mograder.moodle.answers import Assignments, Person, Site, Submission, typed
 from mograder.moodle.compare import differences
 from mograder.moodle.match import as_item_name, find
@@ -135,6 +138,15 @@ def test_what_a_service_lacks_is_told_by_command() -> None:
         "mod_assign_save_grade (for upload-feedback)",
         "uploading files (for submit, upload-feedback)",
     ]
+
+
+def test_what_commands_need_is_what_is_called_and_what_the_docs_ask_for() -> None:
+    needed = {function for functions in needs.FUNCTIONS.values() for function in functions}
+    called = set(re.findall(r'"((?:core|mod)_\w+)"', inspect.getsource(client)))
+    assert called == needed | {"core_webservice_get_site_info"}
+    docs = (Path(__file__).parents[2] / "docs" / "moodle.md").read_text()
+    assert called == set(re.findall(r"`((?:core|mod)_\w+)`", docs))
+    assert {*needs.FUNCTIONS, "login"} == {*command.commands}
 
 
 def test_html_is_compared_by_its_words() -> None:
