@@ -91,8 +91,11 @@ def test_directories_of_a_release_reach_students_and_their_checks(hub: RunningHu
         for crafted in ("images/../../../mograder.toml", "images", "images/.x", ".environment.lock"):
             assert nell.get(f"release/A8-Nested/{quote(crafted, safe='')}").status_code in (404, 422)
         nell.post("download-release/nell/A8-Nested").raise_for_status()
+        copy = hub.course / "hub-notebooks/nell/A8-Nested"
+        whole, images = copy.stat(), (copy / "images").stat()  # the session's user reaches both
+        assert (images.st_uid, images.st_gid, images.st_mode) == (whole.st_uid, whole.st_gid, whole.st_mode)
         mine = notebook("Nested").replace(b"answer = None", b'answer = int(open("images/answer.txt").read())')
-        (hub.course / "hub-notebooks/nell/A8-Nested/A8-Nested.py").write_bytes(mine)
+        (copy / "A8-Nested.py").write_bytes(mine)
         checks = nell.post("validate/nell/A8-Nested").json()["checks"]
         assert [check["status"] for check in checks] == ["success"]
 
