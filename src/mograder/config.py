@@ -133,11 +133,17 @@ class DirsSection(_Section):
     import_: RelativeOrAbsolutePath = Field("import", alias="import")
 
 
+MoodleKey = Literal["email", "username", "idnumber"]
+
+
 class MoodleSection(_Section):
-    """``[moodle]``: the course on Moodle."""
+    """``[moodle]``: the course on Moodle. ``key`` is what people there are called by here; ``timeout`` in seconds."""
 
     url: str = ""
     course_id: int | None = None
+    key: MoodleKey = "email"
+    strip_domain: bool = False
+    timeout: Annotated[float, Field(gt=0, le=3600)] = 60.0
 
 
 class AssignmentFile(BaseModel):

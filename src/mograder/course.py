@@ -69,6 +69,19 @@ def file_name(text: str) -> str:
     return text
 
 
+def file_path(text: str) -> str:
+    """``text`` if it can be the place of a published file: a `file_name`, or several with ``/`` between them.
+
+    Raises:
+        NameRefused: one of them can not be a name, or all are over 200 bytes of UTF-8 together.
+    """
+    for part in text.split("/"):
+        file_name(part)
+    if len(text.encode()) > MAX_FILE_NAME_BYTES:
+        raise NameRefused(f"{shown(text)} is too long for the place of a file.")
+    return text
+
+
 def is_item_name(text: str) -> bool:
     """Whether `item_name` accepts ``text``."""
     return _accepts(item_name, text)
@@ -82,6 +95,16 @@ def is_user_name(text: str) -> bool:
 def is_file_name(text: str) -> bool:
     """Whether `file_name` accepts ``text``."""
     return _accepts(file_name, text)
+
+
+def is_file_path(text: str) -> bool:
+    """Whether `file_path` accepts ``text``."""
+    return _accepts(file_path, text)
+
+
+def is_cache(path: str) -> bool:
+    """Whether a path below an item is hidden, or what Python and marimo make again by themselves."""
+    return any(part.startswith(".") or part in ("__pycache__", "__marimo__") for part in path.split("/"))
 
 
 def shown(text: str, limit: int = 80) -> str:

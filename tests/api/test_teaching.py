@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
@@ -70,6 +70,34 @@ def test_what_is_published_is_there_for_students(hub: RunningHub) -> None:
     with client(hub, "ada", Role.STUDENT) as ada:
         assert "A2-New" in [item["name"] for item in ada.get("assignments").json()]
         assert ada.get("release/A2-New/table.csv").content == b"a,b\n"
+
+
+def test_directories_of_a_release_reach_students_and_their_checks(hub: RunningHub) -> None:
+    """From ``release/`` by the command to a student's notebook that opens ``images/answer.txt``, and is checked."""
+    release = hub.course / "release" / "A8-Nested"
+    for place, data in {
+        "A8-Nested.py": notebook("Nested"), "images/answer.txt": b"42", "lib/__init__.py": b"",
+        "__pycache__/x.pyc": b"x", ".git/config": b"x",
+    }.items():  # fmt: skip
+        (release / place).parent.mkdir(parents=True, exist_ok=True)
+        (release / place).write_bytes(data)
+    done = command(hub, "publish", "A8", "--force")
+    assert done.returncode == 0, done.stderr
+    assert "assignment: A8-Nested.py, images/answer.txt, lib/__init__.py" in done.stdout
+    assert "same     images/answer.txt" in command(hub, "publish", "A8", "--force", "--dry-run").stdout
+    with client(hub, "nell", Role.STUDENT) as nell:
+        answer = nell.get("release/A8-Nested/images/answer.txt")
+        assert (answer.content, answer.status_code) == (b"42", 200)
+        for crafted in ("images/../../../mograder.toml", "images", "images/.x", ".environment.lock"):
+            assert nell.get(f"release/A8-Nested/{quote(crafted, safe='')}").status_code in (404, 422)
+        nell.post("download-release/nell/A8-Nested").raise_for_status()
+        copy = hub.course / "hub-notebooks/nell/A8-Nested"
+        whole, images = copy.stat(), (copy / "images").stat()  # the session's user reaches both
+        assert (images.st_uid, images.st_gid, images.st_mode) == (whole.st_uid, whole.st_gid, whole.st_mode)
+        mine = notebook("Nested").replace(b"answer = None", b'answer = int(open("images/answer.txt").read())')
+        (copy / "A8-Nested.py").write_bytes(mine)
+        checks = nell.post("validate/nell/A8-Nested").json()["checks"]
+        assert [check["status"] for check in checks] == ["success"]
 
 
 def test_the_type_is_the_one_asked_for(hub: RunningHub) -> None:

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from mograder.cli import program
 from mograder.cli.local import read_release
-from mograder.errors import TooLarge, UnsafeFile
-from mograder.hub.releases import MAX_PUBLISHED_BYTES
+from mograder.errors import NameRefused, TooLarge, UnsafeFile
+from mograder.hub.releases import MAX_PUBLISHED_BYTES, MAX_PUBLISHED_FILES
 from tests.proving.sample import source_text
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -178,12 +178,29 @@ def test_half_a_gigabyte_is_not_run(course: Path) -> None:
 
 
 class TestReadingARelease:
-    def test_its_visible_files_are_read_and_directories_left_out(self, course: Path) -> None:
+    def test_its_visible_files_are_read_with_those_in_directories(self, course: Path) -> None:
         release = course / "source" / "A1"
-        (release / "images").mkdir()
-        (release / ".hidden").write_text("x")
-        (release / "data.csv").write_text("1")
-        assert read_release(release) == {"A1.py": source_text().encode(), "data.csv": b"1"}
+        for place in ("images/deep/plot.png", ".hidden", "data.csv", "__marimo__/session/A1.json", "lib/.x"):
+            (release / place).parent.mkdir(parents=True, exist_ok=True)
+            (release / place).write_text("1")
+        assert read_release(release) == {
+            "A1.py": source_text().encode(),
+            "data.csv": b"1",
+            "images/deep/plot.png": b"1",
+        }
+
+    def test_a_name_that_no_hub_takes_is_refused_before_anything_is_sent(self, course: Path) -> None:
+        (course / "source" / "A1" / "images").mkdir()
+        (course / "source" / "A1" / "images" / "a\\b.png").write_text("1")
+        with pytest.raises(NameRefused, match="not a file name"):
+            read_release(course / "source" / "A1")
+
+    def test_more_files_than_a_form_holds_are_refused(self, course: Path) -> None:
+        (course / "source" / "A1" / "images").mkdir()
+        for number in range(MAX_PUBLISHED_FILES):
+            (course / "source" / "A1" / "images" / f"{number}.png").write_text("1")
+        with pytest.raises(TooLarge, match="holds 1001 files, and a hub takes 1000"):
+            read_release(course / "source" / "A1")
 
     def test_a_symbolic_link_is_refused(self, course: Path) -> None:
         put_link(course)

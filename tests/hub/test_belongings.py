@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -61,6 +62,23 @@ def test_a_file_that_is_replaced_or_deleted_comes_back(small: RunningHub, fay: h
     assert (folder(small, fay) / "data.csv").read_bytes() == b"mine"
     fay.post(f"restore/{user}/{ITEM}", data={"version": kept[0]["id"]})
     assert (folder(small, fay) / "data.csv").read_text() == "x,y\n1,2\n"
+
+
+def test_a_file_in_a_directory_comes_back_where_it_was(small: RunningHub, fay: httpx.Client) -> None:
+    user = fay.name  # type: ignore[attr-defined]
+    place = folder(small, fay) / "images" / "plot.png"
+    place.parent.mkdir()
+    place.write_bytes(b"PNG")
+    kept = fay.post(f"delete-file/{user}/{ITEM}", data={"path": "images/plot.png"}).json()["archive"]
+    assert not place.exists()
+    assert quote(kept, safe="") in fay.get(f"files/{user}/{ITEM}").text
+    answer = fay.get(f"versions/{user}/{ITEM}/{quote(kept, safe='')}")
+    assert (answer.status_code, answer.content) == (200, b"PNG")
+    assert 'filename="plot.png"' in answer.headers["content-disposition"]
+    fay.post(f"restore/{user}/{ITEM}", data={"version": kept})
+    assert place.read_bytes() == b"PNG"
+    place.unlink()
+    place.parent.rmdir()
 
 
 def test_what_does_not_fit_is_refused_with_a_sentence_and_nothing_is_lost(

@@ -305,6 +305,37 @@ def test_a_hub_that_is_root_gives_its_files_to_the_directorys_owner(place: Direc
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (12345, 12346, 0o644)
 
 
+def test_directories_on_the_way_are_made_for_the_same_people(place: Directory, tmp_path: Path) -> None:
+    os.chown(tmp_path / "w", 12345, 12346)
+    (tmp_path / "w").chmod(0o770)
+    place.put("images/deep/plot.png", b"x")
+    for path in ("images", "images/deep"):
+        status = (tmp_path / "w" / path).stat()
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (12345, 12346, 0o770)
+    assert place.read("images/deep/plot.png", 10) == b"x"
+
+
+@pytest.mark.parametrize("lay", ["link", "file", "pipe"])
+def test_what_is_in_the_way_of_a_directory_is_moved_aside_and_not_followed(
+    place: Directory, tmp_path: Path, lay: str
+) -> None:
+    way, elsewhere = tmp_path / "w" / "images", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if lay == "link":
+        way.symlink_to(elsewhere)
+    elif lay == "file":
+        way.write_text("mine")
+    else:
+        os.mkfifo(way)
+    with pytest.raises(UnsafeFile), place.parent("images/plot.png"):
+        pass
+    place.put("images/plot.png", b"x")
+    assert (way / "plot.png").read_bytes() == b"x"
+    assert list(elsewhere.iterdir()) == []
+    (aside,) = (tmp_path / "w").glob("images.aside-*")
+    assert lay != "file" or aside.read_text() == "mine"
+
+
 def test_a_full_disk_leaves_the_old_file_whole_and_says_so(small_disk: Path) -> None:
     with Directory.trusted(small_disk) as directory:
         directory.write("A1.py", b"old")

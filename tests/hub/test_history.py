@@ -63,6 +63,17 @@ def test_files_of_one_item_are_told_apart(history: History) -> None:
     assert {v.file for v in history.versions("ada", "A1")} == {"A1.py", "data.csv"}
 
 
+def test_files_of_one_name_in_several_directories_are_told_apart(history: History, tmp_path: Path) -> None:
+    for file in ("plot.png", "images/plot.png", "images/old/plot.png"):
+        history.keep("ada", "A1", file, b"work", "reset")
+    assert [version.file for version in history.versions("ada", "A1")] == [
+        "images/old/plot.png",
+        "images/plot.png",
+        "plot.png",
+    ]
+    assert all(path.is_file() for path in place(tmp_path).iterdir())
+
+
 def test_people_and_items_are_told_apart(history: History) -> None:
     kept = history.keep("ada", "A1", "A1.py", b"work", "reset")
     assert history.versions("bob", "A1") == []

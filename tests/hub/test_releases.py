@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mograder.errors import Conflict, Malformed, NameRefused, NotFound, Unavailable
+from mograder.hub import files as files_module
 from mograder.hub import releases as releases_module
 from mograder.hub.releases import ItemType, Releases, index_json
 
@@ -58,6 +59,44 @@ def test_a_published_item_has_its_files_and_its_index(releases: Releases, root: 
     assert index == {"files": ["A1.py", "data.csv"], "type": "assignment"}
 
 
+def test_files_in_directories_are_published_too(releases: Releases, root: Path) -> None:
+    files = {
+        "A1.py": NOTEBOOK,
+        "images/plot.png": b"PNG",
+        "images/deep/er.png": b"png",
+        "lib/__init__.py": b"",
+    }
+    release = releases.install("A1", files, ItemType.ASSIGNMENT)
+    assert release.files == ("A1.py",)
+    assert {name: release.read(name) for name in release.everything} == files
+    index = json.loads((root / "A1" / "files.json").read_text())
+    assert index["files"] == ["A1.py"]  # who reads the index knows files, not directories
+    assert (root / "A1" / "images" / "deep").stat().st_mode & 0o777 == 0o755
+    (root / "A1" / "images" / "new.png").write_bytes(b"by hand")
+    (root / "A1" / "images" / ".DS_Store").write_bytes(b"")
+    (root / "A1" / "images" / "link.png").symlink_to("/etc/passwd")
+    assert "images/new.png" in releases.get("A1").everything
+    assert not {"images/.DS_Store", "images/link.png"} & {*releases.get("A1").everything}
+
+
+def test_an_item_with_thousands_of_files_by_hand_is_served_without_them(
+    releases: Releases, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases.install("A1", {"A1.py": NOTEBOOK, "images/plot.png": b"PNG"}, ItemType.ASSIGNMENT)
+    monkeypatch.setattr(files_module, "MAX_ENTRIES", 3)
+    for number in range(5):
+        (root / "A1" / "images" / f"{number}.png").write_bytes(b"")
+    assert releases.get("A1").everything == ("A1.py",)
+
+
+@pytest.mark.parametrize("twins", [("images/a.png", "Images/b.png"), ("x/a/b", "x/A/b"), ("data", "data/x")])
+def test_places_that_are_one_on_some_computers_are_refused(
+    releases: Releases, twins: tuple[str, str]
+) -> None:
+    with pytest.raises(NameRefused, match=r"case alone|a file and a directory"):
+        releases.install("A1", {"A1.py": NOTEBOOK, **dict.fromkeys(twins, b"")}, ItemType.ASSIGNMENT)
+
+
 def test_an_item_without_lock_has_none(releases: Releases) -> None:
     assert releases.install("A1", {"A1.py": NOTEBOOK}, ItemType.ASSIGNMENT).lock() is None
 
@@ -99,8 +138,12 @@ def test_a_crafted_name_deletes_and_writes_nothing(releases: Releases, root: Pat
 
 
 @pytest.mark.parametrize(
-    "file", ["../x", ".hidden", "a/b", "a\\b", "files.json", "x" * 201, "a\nb", ".environment.lock"]
-)
+    "file",
+    [
+        "../x", ".hidden", "a\\b", "files.json", "x" * 201, "a\nb", ".environment.lock",
+        "/a", "a//b", "a/", "a/../b", "a/.git/b", "__pycache__/b.pyc", "a/__marimo__/b", "x/" * 100 + "y", "A1.py/b",
+    ],
+)  # fmt: skip
 def test_a_file_that_can_not_be_served_stops_the_publish(releases: Releases, root: Path, file: str) -> None:
     with pytest.raises(NameRefused):
         releases.install("A1", {"A1.py": NOTEBOOK, file: b""}, ItemType.ASSIGNMENT)

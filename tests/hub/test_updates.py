@@ -151,6 +151,29 @@ def test_what_was_changed_since_it_was_looked_at_is_left_alone(desk: Desk) -> No
         desk.update(seal)
 
 
+def test_files_in_directories_follow_and_are_undone_like_others(desk: Desk) -> None:
+    desk.publish(notebook(data=0), **{"images/plot": b"1", "lib/own": b"1"})
+    desk.update()
+    assert desk.read("images/plot") == b"1"
+    desk.write(b"mine", "lib/own")
+    desk.publish(notebook(data=2), **{"images/plot": b"2", "lib/own": b"2", "new/er": b"2"})
+    offer = desk.update()
+    assert (offer.added, offer.replaced, offer.kept) == (("new/er",), ("images/plot",), ("lib/own",))
+    assert (desk.read("images/plot"), desk.read("lib/own"), desk.read("new/er")) == (b"2", b"mine", b"2")
+    desk.undo()
+    assert (desk.read("images/plot"), desk.read()) == (b"1", notebook(data=0))
+
+
+def test_undo_after_two_updates_of_an_unchanged_notebook_undoes_the_second(desk: Desk) -> None:
+    """Both replaced the same notebook: its version must not be taken for the first one's."""
+    desk.publish(notebook(), data_csv=b"second")
+    desk.update()
+    desk.publish(notebook(), data_csv=b"third")
+    desk.update()
+    desk.undo()
+    assert (desk.read(), desk.read("data.csv")) == (notebook(), b"second")
+
+
 def test_undo_brings_everything_back_and_the_update_again(desk: Desk) -> None:
     desk.write(notebook(answer=42))
     desk.publish(notebook(data=2), data_csv=b"new", own_csv=b"old")

@@ -77,6 +77,42 @@ def test_a_copy_holds_the_notebook_and_its_files_but_not_the_archive(
     assert workspaces.notebook("ada", "A1") == RELEASED
 
 
+def test_files_in_directories_come_with_a_copy_and_with_a_lecture(
+    workspaces: Workspaces, history: History, tmp_path: Path
+) -> None:
+    files = {"A1.py": RELEASED, "images/plot.png": b"PNG", "lib/x/y.py": b"x = 1\n"}
+    release = Releases(tmp_path / "published").install("A1", files, ItemType.ASSIGNMENT)
+    workspaces.ensure("ada", release)
+    mine = workspaces.path("ada", "A1")
+    assert {place: (mine / place).read_bytes() for place in files} == files
+    scratch = scratch_copy(release, tmp_path / "run", lambda directory: None)
+    assert (scratch / "images" / "plot.png").read_bytes() == b"PNG"
+    (mine / "images" / "plot.png").write_bytes(b"my own")
+    workspaces.reset("ada", release)
+    assert (mine / "images" / "plot.png").read_bytes() == b"PNG"
+    (kept,) = [v for v in history.versions("ada", "A1") if v.file == "images/plot.png"]
+    workspaces.restore("ada", "A1", kept.id)
+    assert (mine / "images" / "plot.png").read_bytes() == b"my own"
+
+
+@pytest.mark.parametrize("content", [b"mine", None])
+def test_a_students_own_thing_in_place_of_a_directory_is_not_lost(
+    workspaces: Workspaces, tmp_path: Path, content: bytes | None
+) -> None:
+    files = {"A1.py": RELEASED, "images/plot.png": b"PNG"}
+    release = Releases(tmp_path / "published").install("A1", files, ItemType.ASSIGNMENT)
+    workspaces.open("ada", "A1", create=True).close()
+    own, secret = workspaces.path("ada", "A1") / "images", tmp_path / "secret"
+    secret.mkdir()
+    own.symlink_to(secret) if content is None else own.write_bytes(content)
+    workspaces.ensure("ada", release)
+    assert own.is_symlink() or own.read_bytes() == content  # a copy never overwrites
+    workspaces.download("ada", release)
+    assert (own / "plot.png").read_bytes() == b"PNG"
+    assert list(secret.iterdir()) == []
+    assert list(own.parent.glob("images.aside-*"))
+
+
 def test_a_copy_that_is_there_is_never_overwritten(workspaces: Workspaces, release: Release) -> None:
     workspaces.ensure("ada", release)
     (workspaces.path("ada", "A1") / "A1.py").write_bytes(MINE)

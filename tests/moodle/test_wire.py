@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from mograder.errors import MoodleFailed
+from mograder.moodle import wire
 from mograder.moodle.answers import Assignments, typed
 from mograder.moodle.wire import Wire, flattened, site_url, token_for
 from tests.support.moodle import FakeMoodle, Mode, nested, recorded
@@ -59,7 +59,7 @@ def test_a_function_outside_the_service_is_named(moodle: FakeMoodle) -> None:
 )
 def test_a_moodle_in_trouble_is_said_in_a_sentence(moodle: FakeMoodle, mode: Mode, said: str) -> None:
     moodle.mode = mode
-    with Wire(moodle.url, "TOKEN-teacher1", timeout=httpx.Timeout(0.5)) as line:
+    with Wire(moodle.url, "TOKEN-teacher1", timeout=0.5) as line:
         for ask in (
             lambda: line.call("core_webservice_get_site_info"),
             lambda: line.upload({"a.py": b"x"}),
@@ -102,6 +102,53 @@ def test_a_damaged_file_and_an_error_are_no_files(moodle: FakeMoodle) -> None:
         moodle.mode = "damaged"
         with pytest.raises(MoodleFailed, match="damaged"):
             line.download(url)
+
+
+def test_a_file_without_its_hash_is_measured(moodle: FakeMoodle) -> None:
+    """A proxy on the way may take the ETag off."""
+    url = f"{moodle.url}/pluginfile.php/19/mod_assign/introattachment/0/hw1.py"
+    with Wire(moodle.url, "TOKEN-student1") as line:
+        moodle.mode = "bare"
+        assert line.download(url, 14) == line.download(url) == b"import marimo\n"
+        moodle.mode = "cut"
+        with pytest.raises(MoodleFailed, match="damaged"):
+            line.download(url, 14)
+
+
+@pytest.mark.parametrize(("token", "said"), [("student1", "hw3"), ("outsider", "hw1")])
+def test_a_file_of_what_is_hidden_or_of_another_course_is_refused(
+    moodle: FakeMoodle, token: str, said: str
+) -> None:
+    moodle.attach(3, {"hw3.py": b"hidden"})
+    with Wire(moodle.url, "TOKEN-teacher1") as line:
+        assert line.download(moodle.assignment(3)["introattachments"][0]["fileurl"]) == b"hidden"
+    with (
+        Wire(moodle.url, f"TOKEN-{token}") as line,
+        pytest.raises(MoodleFailed, match="no access to that course"),
+    ):
+        line.download(
+            f"/pluginfile.php/{'21' if said == 'hw3' else '19'}/mod_assign/introattachment/0/{said}.py"
+        )
+
+
+def test_a_file_that_is_too_big_is_said_so(moodle: FakeMoodle) -> None:
+    moodle.max_upload = 10
+    with (
+        Wire(moodle.url, "TOKEN-student1") as line,
+        pytest.raises(MoodleFailed, match="larger than this Moodle"),
+    ):
+        line.upload({"hw1.py": b"x" * 11})
+
+
+def test_what_php_throws_has_no_code_and_is_an_error_all_the_same() -> None:
+    with pytest.raises(MoodleFailed, match=r"Moodle refused \(f\): Too few arguments\. *$"):
+        wire._judged({"exception": "ArgumentCountError", "message": "Too few arguments."}, "f")
+
+
+def test_a_right_that_is_missing_is_named() -> None:
+    said = recorded("save_grade_student")
+    with pytest.raises(MoodleFailed, match=r"do that \(mod_assign_save_grade: Grade assignment\)"):
+        wire._judged(said, "mod_assign_save_grade")
 
 
 def test_a_file_that_moodle_did_not_take_is_an_error(

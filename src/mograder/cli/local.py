@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from mograder.course import Course
+from mograder.course import Course, file_path, is_cache
 from mograder.environments import Step
 from mograder.errors import NotFound, TooLarge, UnsafeFile
 from mograder.hub.packages import Packages, course_environments
-from mograder.hub.releases import MAX_PUBLISHED_BYTES, ItemType, Release, Releases
+from mograder.hub.releases import MAX_PUBLISHED_BYTES, MAX_PUBLISHED_FILES, ItemType, Release, Releases
 from mograder.hub.visibility import ALWAYS
 from mograder.notebook import metadata
 
@@ -32,7 +32,7 @@ def publish_locally(course: Course, name: str, *, confined: bool = True) -> Rele
     releases = Releases(course.published_dir)
     there = releases.find(name)
     packages = Packages(course_environments(course, confined=confined))
-    if there is not None and there.lock() and {file: there.read(file) for file in there.files} == files:
+    if there is not None and there.lock() and {file: there.read(file) for file in there.everything} == files:
         with_steps(name, lambda say: packages.ready_now(there, say))
         return there
     lock, _ = with_steps(name, lambda say: packages.prepare(notebook, name, say))
@@ -42,39 +42,48 @@ def publish_locally(course: Course, name: str, *, confined: bool = True) -> Rele
 
 
 def read_release(directory: Path) -> dict[str, bytes]:
-    """The top-level files of a release, by name; dotfiles and directories are left out.
+    """The files of a release by their places (``images/plot.png``); dotfiles and caches are left out.
 
     Raises:
         NotFound: there is no notebook of this name. UnsafeFile: a symbolic link, or something that is no file.
-        TooLarge: more than a hub takes; nothing was read then.
+        NameRefused: a name that a hub would not take. TooLarge: more than a hub takes; nothing was read then.
     """
     if not (directory / f"{directory.name}.py").is_file():
         raise NotFound(
             f"There is no {directory}/{directory.name}.py.", tip=f"mograder generate {directory.name}"
         )
-    entries = [entry for entry in sorted(directory.iterdir()) if not entry.name.startswith(".")]
-    sizes = {entry: size for entry in entries if (size := _size(entry)) is not None}
+    sizes = dict(_sizes(directory))
+    places = {entry: file_path(entry.relative_to(directory).as_posix()) for entry in sizes}
+    if len(sizes) > MAX_PUBLISHED_FILES:
+        raise TooLarge(
+            f"{directory.name} holds {len(sizes)} files, and a hub takes {MAX_PUBLISHED_FILES}.",
+            tip="put them into a zip that the notebook opens.",
+        )
     if sum(sizes.values()) > MAX_PUBLISHED_BYTES:
         largest = max(sizes, key=lambda entry: sizes[entry])
         raise TooLarge(
             f"{directory.name} holds {sum(sizes.values()) / 1e6:.0f} MB, and a hub takes "
-            f"{MAX_PUBLISHED_BYTES / 1e6:.0f} MB; the largest is {largest.name} with {sizes[largest] / 1e6:.0f} MB.",
+            f"{MAX_PUBLISHED_BYTES / 1e6:.0f} MB; the largest is {places[largest]} with {sizes[largest] / 1e6:.0f} MB.",
             tip="let the notebook download it.",
         )
-    return {entry.name: _read(entry) for entry in sizes}
+    return {place: _read(entry) for entry, place in places.items()}
 
 
-def _size(entry: Path) -> int | None:
-    """Bytes of a file; None for a directory."""
-    status = entry.lstat()
-    if stat.S_ISDIR(status.st_mode):
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "neither a file nor a directory"
-        raise UnsafeFile(
-            f"{entry} is {what}, so it can not be published.", tip="put a copy of the file in its place."
-        )
-    return status.st_size
+def _sizes(directory: Path) -> Iterator[tuple[Path, int]]:
+    """Each file below and its bytes."""
+    for entry in sorted(directory.iterdir()):
+        if is_cache(entry.name):
+            continue
+        status = entry.lstat()
+        if stat.S_ISDIR(status.st_mode):
+            yield from _sizes(entry)
+        elif stat.S_ISREG(status.st_mode):
+            yield entry, status.st_size
+        else:
+            what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "neither a file nor a directory"
+            raise UnsafeFile(
+                f"{entry} is {what}, so it can not be published.", tip="put a copy of the file in its place."
+            )
 
 
 def _read(entry: Path) -> bytes:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from mograder.cli import moodle_teach
+from mograder.cli import moodle_marks, moodle_teach
 from mograder.cli.moodle_room import Room, course_options, moment, printable
 from mograder.cli.writing import replace, write_whole
 from mograder.config import FILE_NAME
-from mograder.course import file_name
+from mograder.course import file_name, file_path
 from mograder.errors import MoodleFailed, NotFound
-from mograder.moodle import keys, table, wire
+from mograder.moodle import keys, needs, table, wire, words
 from mograder.moodle.answers import RemoteFile
 from mograder.moodle.client import Moodle
 from mograder.moodle.match import as_item_name
@@ -54,10 +54,15 @@ def login(room: Room, user: str | None, with_token: bool, service: str) -> None:
         token = _secret("Token").strip()
     else:
         name = user or click.prompt("Name on Moodle", err=True)
-        token = wire.token_for(url, name, _secret("Password"), service)
-    with wire.Wire(url, token) as line:
+        token = wire.token_for(url, name, _secret("Password"), service, timeout=room.patience())
+    with wire.Wire(url, token, timeout=room.patience()) as line:
         site = Moodle(line).site()
     place = keys.keep(url, token)
+    if lacking := needs.missing(site):
+        click.echo(
+            f"Its web service lacks {', '.join(lacking)}. Tip: ask Moodle's administrator to add that.",
+            err=True,
+        )
     click.echo(
         f"You are {printable(site.fullname)} at {printable(site.sitename)}. The token is kept in {place}."
     )
@@ -158,9 +163,9 @@ def feedback(room: Room, item: str, output: Path | None) -> None:
             click.echo(f"{printable(assignment.name)}: there is no feedback yet.")
             return
         click.echo(
-            f"{printable(assignment.name)}: {printable(moodle_teach.plain(given.gradefordisplay)) or 'no mark'}"
+            f"{printable(assignment.name)}: {printable(words.plain(given.gradefordisplay)) or 'no mark'}"
         )
-        if comment := moodle_teach.plain(given.text("comments")):
+        if comment := words.plain(given.text("comments")):
             click.echo("\n".join(printable(line) for line in comment.splitlines()))
         if files := given.files("feedback_files"):
             _write(moodle, files, output or Path("feedback") / as_item_name(assignment.name))
@@ -170,15 +175,15 @@ for each in (
     moodle_teach.upload,
     moodle_teach.sync_users,
     moodle_teach.fetch_submissions,
-    moodle_teach.upload_feedback,
-    moodle_teach.export,
+    moodle_marks.upload_feedback,
+    moodle_marks.export,
 ):
     command.add_command(each)
 
 
 def _write(moodle: Moodle, files: tuple[RemoteFile, ...], directory: Path) -> None:
     """All are downloaded before the first is written."""
-    content = {file_name(file.name): moodle.read(file) for file in files}
+    content = {file_path(file.place): moodle.read(file) for file in files}
     for name, data in content.items():
         aside = replace(directory / name, data)
         kept = f" (yours is kept as {aside.name})" if aside else ""

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from mograder.config import FILE_NAME
+from mograder.config import FILE_NAME, MoodleSection
 from mograder.course import Course
 from mograder.errors import ConfigError
 from mograder.moodle import keys, match, wire
@@ -34,16 +34,24 @@ class Room:
         """The course. Raises ``ConfigError``: there is none."""
         return Course.load(self.directory)
 
+    def settings(self) -> MoodleSection:
+        """``[moodle]`` of the course; its defaults where there is no course."""
+        return self.course().config.moodle if self._in_a_course() else MoodleSection()
+
+    def patience(self) -> float:
+        """Seconds to wait for an answer of Moodle's."""
+        return self.settings().timeout
+
     def url(self) -> str:
         """The Moodle's address. Raises ``ConfigError``: nobody said."""
-        url = self.given_url or (self.course().config.moodle.url if self._in_a_course() else "")
+        url = self.given_url or self.settings().url
         if not url:
             raise ConfigError("Which Moodle?", tip="--url https://… or [moodle] url in mograder.toml.")
         return url
 
     def course_number(self) -> int:
         """The course's number on Moodle. Raises ``ConfigError``: nobody said."""
-        number = self.given_course or (self.course().config.moodle.course_id if self._in_a_course() else None)
+        number = self.given_course or self.settings().course_id
         if number is None:
             raise ConfigError(
                 "Which course on Moodle?",
@@ -58,7 +66,7 @@ class Room:
         token = self.token or keys.kept(url)
         if not token:
             raise ConfigError(f"You are not signed in to {url}.", tip=f"mograder moodle login --url {url}")
-        with wire.Wire(url, token) as line:
+        with wire.Wire(url, token, timeout=self.patience()) as line:
             yield Moodle(line)
 
     def assignment(self, moodle: Moodle, item: str, name: str | None = None) -> Assignment:

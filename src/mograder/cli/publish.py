@@ -213,12 +213,12 @@ def _compare_with_moodle(
     try:
         with room.moodle() as moodle:
             assignment = room.assignment(moodle, name, moodle_name)
-            there = {file.name: moodle.read(file) for file in assignment.files}
+            there = {file.place: moodle.read(file) for file in assignment.files}
     except MograderError as error:
         raise MograderError(
             f"{name} can not be compared with Moodle: {error} --force publishes without; nothing was sent."
         ) from error
-    found = differences(files, there)
+    found = differences(name, files, there)
     for one in found:
         click.echo(f"{one.name:<40} {_WORDS[one.what]}", err=True)
     if found:

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mograder.course import file_name, shown
+from mograder.course import file_path, is_cache, shown
 from mograder.errors import MarkerError, NameRefused, TooLarge, UnsafeFile
 from mograder.generate.items import Item
 
 MAX_FILE_BYTES = 500_000_000
-_CACHES = frozenset({"__pycache__", "__marimo__"})  # .ipynb_checkpoints goes with the dotfiles
 _CHUNK = 1 << 20
 _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
@@ -80,9 +79,9 @@ def odd_names(item: Item, files: list[SourceFile]) -> Iterator[str]:
 def _walk(directory: Path, place: str) -> Iterator[SourceFile]:
     seen: dict[str, str] = {}
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
-        if entry.name.startswith(".") or entry.name in _CACHES:
+        if is_cache(entry.name):
             continue
-        below = f"{place}{file_name(entry.name)}"
+        below = file_path(f"{place}{entry.name}")
         twin = seen.setdefault(unicodedata.normalize("NFC", entry.name).casefold(), entry.name)
         if twin != entry.name:
             raise NameRefused(f"{below}: its name differs from {shown(twin)} by case alone.")

@@ -7,12 +7,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mograder.course import file_name
+from mograder.course import file_name, is_cache
 from mograder.errors import MograderError, TooLarge
 from mograder.hub.coursework import Coursework
 from mograder.hub.files import Entry
 from mograder.hub.history import Version
-from mograder.hub.workspaces import is_cache
 
 NEARLY_FULL = 0.8
 """The part of the disk space from which on people are warned."""

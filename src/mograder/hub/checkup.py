@@ -166,7 +166,7 @@ def _published(settings: Settings) -> Iterator[Probe]:
         except MograderError as error:
             yield _probe(name, "fail", error.message, error.tip or "publish it again")
             continue
-        words = f"{release.type}, {len(release.files)} files"
+        words = f"{release.type}, {len(release.everything)} files"
         if ready:
             yield _probe(name, "ok", f"{words}, packages ready")
         else:

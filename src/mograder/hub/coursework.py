@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mograder.course import is_file_path
 from mograder.environments import Environment
 from mograder.errors import Conflict, MograderError, NotALecture, NotFound
 from mograder.hub import uploads
@@ -419,7 +420,8 @@ class Coursework:
         limit, total, found = 100 << 20, 0, {}
         with self.workspaces.open(user, name) as directory:
             for entry in self.workspaces.files(user, name):
-                if "/" in entry.path or entry.path == f"{name}.py" or total + entry.size > limit:
+                beside = is_file_path(entry.path) and entry.path != f"{name}.py"
+                if not beside or total + entry.size > limit:
                     continue
                 try:
                     found[entry.path] = directory.read(entry.path, limit)

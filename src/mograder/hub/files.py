@@ -99,6 +99,22 @@ class Directory:
         except OSError as error:
             raise _odd(error, f"{shown(path)} is not a plain directory ({error.strerror}).") from error
 
+    @contextlib.contextmanager
+    def parent(self, path: str, *, make: bool = False) -> Iterator[tuple[Directory, str]]:
+        """The directory that ``path`` lies in, and its name there.
+
+        ``make``: missing directories are made, for the same people as this one; what is no directory and in their
+        way is moved aside under a longer name, not lost. Raises as `sub`.
+        """
+        *folders, name = _checked(path)
+        with contextlib.ExitStack() as opened:
+            here = self
+            for folder in folders:
+                if make:
+                    here._make_way(folder)
+                here = opened.enter_context(here.sub(folder))
+            yield here, name
+
     def read(self, path: str, max_bytes: int) -> bytes:
         """The content of a regular file.
 
@@ -184,6 +200,11 @@ class Directory:
             self._remove_quietly(temporary)
             raise _storage_error(error, name) from error
 
+    def put(self, path: str, data: bytes, *, aside: bool = False) -> None:
+        """As `write`, at a path: see `parent` for the directories on the way."""
+        with self.parent(path, make=True) as (place, name):
+            place.write(name, data, aside=aside)
+
     def remove(self, name: str) -> None:
         """Remove one file or link; nothing happens if there is none."""
         try:
@@ -239,6 +260,21 @@ class Directory:
         except OSError as error:
             raise _storage_error(error, name) from error
 
+    def _make_way(self, name: str) -> None:
+        """See to it that ``name`` is a directory, with the owner and the mode of this one if it is new."""
+        if (kind := self.kind(name)) == "directory":
+            return
+        if kind != "missing":
+            self._move_aside(name)
+        self._make(name)
+        with self.sub(name) as made:
+            os.fchmod(made._descriptor, stat.S_IMODE(os.fstat(self._descriptor).st_mode) | 0o700)
+            self._give_to_owner(made._descriptor)
+
+    def _move_aside(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):  # its owner took it away meanwhile
+            rename_to_free_name(self._descriptor, name, f"{name}.aside-{secrets.token_hex(4)}")
+
     def _open(self, path: str, flags: int, mode: int = 0) -> int:
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         if path == ".":
@@ -289,8 +325,7 @@ class Directory:
         here = self._descriptor
         kind = self.kind(name)
         if kind in ("directory", "other") or (aside and kind == "file"):
-            with contextlib.suppress(FileNotFoundError):  # its owner took it away meanwhile
-                rename_to_free_name(here, name, f"{name}.aside-{secrets.token_hex(4)}")
+            self._move_aside(name)
         os.rename(temporary, name, src_dir_fd=here, dst_dir_fd=here)
 
     def _remove_quietly(self, name: str) -> None:

@@ -1,7 +1,8 @@
 """Every version of a notebook that was ever replaced, as plain files outside the students' reach.
 
 ``.mograder/history/<user>/<item>/<UTC time>_<reason>_<first 12 digits of the SHA-256>_<file name>``: an instructor
-can read, grep and copy them without us. Content that is the newest version already is not kept twice.
+can read, grep and copy them without us. Of a file in a directory the name has a backslash for each ``/``. Content that
+is the newest version already is not kept twice.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mograder.course import file_name, is_file_name, item_name, shown, user_name
+from mograder.course import file_path, is_file_path, item_name, shown, user_name
 from mograder.errors import Conflict, NotFound
 from mograder.hub.files import Directory
 
@@ -26,17 +27,27 @@ MAX_BYTES = 4 << 30
 SAVE = "save"
 """The reason of a version that was kept because the editor saved it."""
 
+UPDATE = "update"
+"""The reason of versions that an update of the copy replaced. The notebook's is the newest of them, always: what else
+was kept between it and the one before belongs to the same update."""
+
 MAX_SAVES = 400
 MAX_SAVED_BYTES = 256 << 20
 """Of what the editor saved, for one copy: beyond that the oldest saves go. What was replaced never goes."""
 
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([a-z-]+)_([0-9a-f]{12})_(.+)")
+_SLASH = "\\"
+"""Stands for the ``/`` in the place of a file: no legal name of a file holds one."""
+
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True)
 class Version:
-    """One kept file. ``id`` names it; ``digest`` is the start of its SHA-256; ``size`` is in bytes."""
+    """One kept file, which was at ``file`` in its workspace. ``id`` names it.
+
+    ``digest`` is the start of its SHA-256; ``size`` is in bytes.
+    """
 
     id: str
     when: datetime
@@ -68,7 +79,8 @@ class History:
         newest = next((version for version in versions if version.file == file), None)
         # Twelve digits can be made to collide by somebody who tries: the content itself decides.
         same = newest is not None and newest.digest == short and self.read(user, item, newest.id)[1] == data
-        if newest is not None and same and (newest.reason != SAVE or reason == SAVE):
+        stays = newest is not None and (newest.reason != SAVE or reason == SAVE) and reason != UPDATE
+        if newest is not None and same and stays:
             return newest
         if len(versions) >= MAX_VERSIONS or sum(v.size for v in versions) + len(data) > MAX_BYTES:
             raise Conflict(
@@ -76,11 +88,11 @@ class History:
                 tip="ask your instructor to make room.",
             )
         now = datetime.now(UTC)
-        name = f"{now.strftime(_TIME)}_{reason}_{short}_{file_name(file)}"
+        name = f"{now.strftime(_TIME)}_{reason}_{short}_{file_path(file).replace('/', _SLASH)}"
         with self._directory(user, item) as directory:
             directory.write(name, data, replace=False)
             if newest is not None and same:
-                directory.remove(newest.id)  # the save and what replaced it are one version
+                directory.remove(newest.id)  # one content is one version: the save and what replaced it
             if reason == SAVE:
                 for version in _too_many([v for v in versions if v.reason == SAVE], len(data)):
                     directory.remove(version.id)
@@ -122,10 +134,10 @@ def _too_many(saves: list[Version], size: int) -> list[Version]:
 
 def _version(name: str, size: int) -> Version | None:
     match = _NAME.fullmatch(name)
-    if match is None or not is_file_name(match[4]):
+    if match is None or "/" in name or not is_file_path(file := match[4].replace(_SLASH, "/")):
         return None  # a file that somebody put there by hand
     try:
         when = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC)
     except ValueError:
         return None  # digits, but no time
-    return Version(name, when, match[2], match[3], match[4], size)
+    return Version(name, when, match[2], match[3], file, size)

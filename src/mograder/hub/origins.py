@@ -106,7 +106,7 @@ class Origins:
 
 
 def _files(release: Release) -> list[str]:
-    return [name for name in release.files if name != f"{release.name}.zip"]
+    return [name for name in release.everything if name != f"{release.name}.zip"]
 
 
 def _key(hashes: dict[str, str]) -> str:

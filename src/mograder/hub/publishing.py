@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mograder.course import file_name, item_name, user_name
+from mograder.course import file_path, item_name, user_name
 from mograder.errors import Malformed, MograderError
 from mograder.hub import uploads, visibility
 from mograder.hub.files import Directory
@@ -58,7 +58,7 @@ class Publishing:
         """
         item_name(name)
         for file in files:
-            file_name(file)
+            file_path(file)
         notebook = files.get(f"{name}.py")
         if notebook is None:
             raise Malformed(f"{name} has no notebook: {name}.py is not among its files.")
@@ -82,7 +82,7 @@ class Publishing:
         if release is None:
             return None
         return release, await asyncio.to_thread(
-            lambda: {file: digest(release.read(file)) for file in release.files}
+            lambda: {file: digest(release.read(file)) for file in release.everything}
         )
 
     async def warm(self) -> list[str]:

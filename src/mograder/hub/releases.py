@@ -10,13 +10,13 @@ import shutil
 import threading
 import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from mograder.course import file_name, is_file_name, item_name, list_items, shown
+from mograder.course import file_path, is_cache, is_file_name, is_file_path, item_name, list_items, shown
 from mograder.errors import Conflict, Malformed, MograderError, NameRefused, NotFound
 from mograder.hub import visibility
 from mograder.hub.files import Directory, exhausted
@@ -36,6 +36,9 @@ MAX_FILE_BYTES = 500 << 20
 MAX_PUBLISHED_BYTES = 256 << 20
 """Of one publication through the network: it is held in memory."""
 
+MAX_PUBLISHED_FILES = 1000
+"""Of one publication: a form holds no more."""
+
 
 class ItemType(StrEnum):
     """What a published item is."""
@@ -46,23 +49,38 @@ class ItemType(StrEnum):
 
 @dataclass(frozen=True)
 class Release:
-    """One published item. ``files`` are the names of its top-level files that can be served, sorted."""
+    """One published item. ``files`` are the names of its top-level files that can be served, sorted.
+
+    ``folders`` are the directories beside them; what is in those is looked up anew each time.
+    """
 
     name: str
     type: ItemType
     files: tuple[str, ...]
     directory: Path
     window: Window = ALWAYS
+    folders: tuple[str, ...] = ()
 
     @property
     def notebook(self) -> str:
         """The file name of its notebook."""
         return f"{self.name}.py"
 
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """`files`, and those in directories by their places: ``images/plot.png``."""
+        if not self.folders:
+            return self.files
+        try:
+            with Directory.trusted(self.directory) as opened:
+                return (*self.files, *(place for folder in self.folders for place in _below(opened, folder)))
+        except FileNotFoundError:  # it is being published anew
+            return self.files
+
     def read(self, name: str) -> bytes:
-        """The content of one of its files. Raises NotFound for anything that is not one of `files`."""
-        if name not in self.files:
-            raise NotFound(f"{self.name} has no file {shown(name)}. There: {', '.join(self.files)}.")
+        """The content of one of its files. Raises NotFound for anything that is not in `everything`."""
+        if name not in self.files and name not in self.everything:
+            raise NotFound(f"{self.name} has no file {shown(name)}. There: {', '.join(self.everything)}.")
         with Directory.trusted(self.directory) as directory:
             return directory.read(name, MAX_FILE_BYTES)
 
@@ -134,22 +152,14 @@ class Releases:
         """Publish ``files`` as ``name``, in place of what was there, all or nothing.
 
         Raises:
-            NameRefused: a file name that can not be served, or two that differ by case alone. Malformed: there
+            NameRefused: a file's place that can not be served, or two that differ by case alone. Malformed: there
                 is no ``<name>.py``.
             Conflict: another item has this name but for upper and lower case.
         """
         item_name(name)
         if f"{name}.py" not in files:
             raise Malformed(f"{name} has no notebook: {name}.py is not among its files.")
-        seen: dict[str, str] = {}
-        for file in files:
-            folded = unicodedata.normalize("NFC", file_name(file)).casefold()
-            if (twin := seen.setdefault(folded, file)) != file:
-                raise NameRefused(
-                    f"{shown(file)} and {shown(twin)} differ by case alone: on many computers they are one file."
-                )
-        if INDEX in files:
-            raise NameRefused(f"{INDEX} is written by the hub and can not be published.")
+        _check_places(files)
         with self._installing:
             self._refuse_clash(name)
             self._tidy(name)
@@ -213,14 +223,45 @@ def _load(directory: Path, name: str) -> Release | None:
 
 
 def _release(opened: Directory, directory: Path, name: str) -> Release | None:
-    files = tuple(
-        entry
-        for entry in opened.names()
-        if is_file_name(entry) and entry != INDEX and opened.kind(entry) == "file"
-    )
+    names = [entry for entry in opened.names() if is_file_name(entry) and entry != INDEX]
+    kinds = {entry: opened.kind(entry) for entry in names}
+    files = tuple(entry for entry, kind in kinds.items() if kind == "file")
+    folders = tuple(entry for entry, kind in kinds.items() if kind == "directory" and not is_cache(entry))
     if f"{name}.py" not in files:
         return None
-    return Release(name, _type(opened, name), files, directory, _window(opened, name))
+    return Release(name, _type(opened, name), files, directory, _window(opened, name), folders)
+
+
+def _below(opened: Directory, folder: str) -> list[str]:
+    """The places of the files in one of the directories of an item, sorted."""
+    try:
+        with opened.sub(folder) as inside:
+            places = [f"{folder}/{entry.path}" for entry in inside.walk()]
+    except MograderError as error:  # it was removed, or holds thousands of files: no reason to serve nothing
+        log.warning("the files in %s are not served: %s", folder, error)
+        return []
+    return sorted(place for place in places if is_file_path(place) and not is_cache(place))
+
+
+def _check_places(files: Collection[str]) -> None:
+    """Raise NameRefused unless ``files`` can lie beside each other on every computer."""
+    seen: dict[str, str] = {}
+    folders: set[str] = set()
+    for file in files:
+        if is_cache(file_path(file)):
+            raise NameRefused(f"{shown(file)} is in a cache, which is not published.")
+        parts = file.split("/")
+        for depth in range(1, len(parts) + 1):
+            place = "/".join(parts[:depth])
+            if (twin := seen.setdefault(unicodedata.normalize("NFC", place).casefold(), place)) != place:
+                raise NameRefused(
+                    f"{shown(place)} and {shown(twin)} differ by case alone: on many computers they are one file."
+                )
+        folders |= {"/".join(parts[:depth]) for depth in range(1, len(parts))}
+    if both := folders & {*files}:
+        raise NameRefused(f"{shown(min(both))} can not be a file and a directory.")
+    if INDEX in files:
+        raise NameRefused(f"{INDEX} is written by the hub and can not be published.")
 
 
 def _window(directory: Directory, name: str) -> Window:
@@ -264,7 +305,7 @@ def _is_indexed(release: Release) -> bool:
 
 def index_json(files: Mapping[str, bytes], type_: ItemType) -> bytes:
     """The content of ``files.json``."""
-    names = sorted(name for name in files if not name.startswith("."))
+    names = sorted(name for name in files if not name.startswith(".") and "/" not in name)
     return (json.dumps({"files": names, "type": type_.value}, indent=2) + "\n").encode()
 
 
@@ -272,14 +313,14 @@ def _build(
     directory: Path, files: Mapping[str, bytes], type_: ItemType, lock: str | None, window: Window
 ) -> None:
     with Directory.trusted(directory, create=True) as opened:
+        directory.chmod(0o755)  # before: what is made in it is as it is
         for name, data in files.items():
-            opened.write(name, data)
+            opened.put(name, data)
         opened.write(INDEX, index_json(files, type_))
         if lock is not None:
             opened.write(LOCK, lock.encode())
         if window != ALWAYS:
             opened.write(visibility.FILE_NAME, window.to_json())
-    directory.chmod(0o755)
 
 
 def _exchange(new: Path, final: Path) -> None:

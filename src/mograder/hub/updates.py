@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mograder.errors import Conflict, MograderError, NotFound
+from mograder.hub.history import UPDATE as REASON
 from mograder.hub.history import History, Version, digest
 from mograder.hub.merging import merged
 from mograder.hub.origins import Origin, Origins
 from mograder.hub.releases import Release
 from mograder.hub.workspaces import Workspaces
 from mograder.notebook.merge import Choice, Merge
-
-REASON = "update"
-"""Of the versions that an update keeps."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from mograder.course import file_name, is_item_name, item_name, shown, user_name
+from mograder.course import file_name, is_cache, is_file_path, is_item_name, item_name, shown, user_name
 from mograder.errors import Conflict, MograderError, NotFound, TooLarge, UnsafeFile
 from mograder.hub.files import Directory, Entry
 from mograder.hub.history import MAX_VERSION_BYTES, SAVE, History, Version, digest
@@ -186,8 +186,7 @@ class Workspaces:
             Conflict: it is the notebook, or too large to be kept. NotFound, UnsafeFile: there is no such plain file.
         """
         _beside(item, path)
-        parent, _, name = path.rpartition("/")
-        with self.open(user, item) as directory, directory.sub(parent) if parent else directory as place:
+        with self.open(user, item) as directory, directory.parent(path) as (place, name):
             try:
                 data = place.read(name, MAX_VERSION_BYTES)
             except TooLarge:
@@ -195,7 +194,7 @@ class Workspaces:
                     f"{shown(path)} is too large to be kept in the history, so it was not deleted.",
                     tip="a cell of your notebook can delete it for good, with os.remove.",
                 ) from None
-            kept = self._history.keep(user, item, name, data, "delete")
+            kept = self._history.keep(user, item, path if is_file_path(path) else name, data, "delete")
             place.remove(name)
             return kept
 
@@ -290,10 +289,10 @@ class Workspaces:
         """The notebook comes last: a copy that was interrupted is no copy, and is made again."""
         data = release.read(release.notebook)
         with self.open(user, release.name, create=True) as directory:
-            for name in release.files:
+            for name in release.everything:
                 if name in (release.notebook, f"{release.name}.zip"):
                     continue
-                if not only_missing or directory.kind(name) == "missing":
+                if not only_missing or _is_missing(directory, name):
                     self._replace(directory, user, release.name, name, release.read(name), reason)
             kept = self._replace(directory, user, release.name, release.notebook, data, reason)
         self._copies.set_base(user, release.name, digest(data))
@@ -306,21 +305,21 @@ class Workspaces:
         try:
             old = directory.read(name, max(len(data), MAX_VERSION_BYTES))
         except NotFound:
-            directory.write(name, data)
+            directory.put(name, data)
             return None
         except (UnsafeFile, TooLarge):
-            directory.write(
+            directory.put(
                 name, data, aside=True
-            )  # it can not be read to be kept, so it stays under another name
+            )  # it can not be read to be kept: it stays under another name
             return None
         if old == data and name != _notebook(item):
             return None
         if len(old) > MAX_VERSION_BYTES:
-            directory.write(name, data, aside=True)
+            directory.put(name, data, aside=True)
             return None
         kept = self._history.keep(user, item, name, old, reason)
         if old != data:
-            directory.write(name, data)
+            directory.put(name, data)
         return kept
 
 
@@ -334,8 +333,8 @@ def scratch_copy(release: Release, root: Path, give: Callable[[Path], None]) -> 
         Directory.trusted(directory, create=True).close()
         give(directory)
         with Directory.trusted(directory) as opened:
-            for name in release.files:
-                opened.write(name, release.read(name))
+            for name in release.everything:
+                opened.put(name, release.read(name))
     except BaseException:
         remove_scratch(directory)
         raise
@@ -351,13 +350,18 @@ def _notebook(item: str) -> str:
     return f"{item}.py"
 
 
+def _is_missing(directory: Directory, path: str) -> bool:
+    try:
+        with directory.parent(path) as (place, name):
+            return place.kind(name) == "missing"
+    except NotFound:
+        return True
+    except UnsafeFile:
+        return False  # something of the student's is where its directory would be
+
+
 def _beside(item: str, path: str) -> None:
     if path == _notebook(item):
         raise Conflict(f"{path} is the notebook itself.", tip="upload another one, or press Reset.")
     if is_cache(path):
         raise NotFound(f"There is no file {shown(path)} to be seen here.")
-
-
-def is_cache(path: str) -> bool:
-    """Whether a path below a workspace is hidden, or what Python and marimo make again by themselves."""
-    return any(part.startswith(".") or part in ("__pycache__", "__marimo__") for part in path.split("/"))

@@ -30,15 +30,22 @@ class Site(_Answer):
     username: str = ""
     release: str = ""
     functions: tuple[Function, ...] = ()
+    uploads: bool = Field(True, alias="uploadfiles")
+    downloads: bool = Field(True, alias="downloadfiles")
 
 
 class RemoteFile(_Answer):
-    """A file on Moodle. ``path`` begins and ends with a slash."""
+    """A file on Moodle. ``path`` begins and ends with a slash; ``size`` None: it was not said."""
 
     name: str = Field(alias="filename")
     path: str = Field("/", alias="filepath")
-    size: int = Field(0, alias="filesize")
+    size: int | None = Field(None, alias="filesize")
     url: str = Field(alias="fileurl")
+
+    @property
+    def place(self) -> str:
+        """Its name, with the directories that it lies in: ``images/plot.png``."""
+        return f"{self.path}{self.name}".lstrip("/")
 
 
 class Setting(_Answer):
@@ -51,7 +58,7 @@ class Setting(_Answer):
 
 
 class Assignment(_Answer):
-    """An assignment of a course. ``grade`` is the largest mark; below 0: a scale."""
+    """An assignment of a course. ``grade`` is the largest mark; below 0: a scale; 0: it is not marked."""
 
     id: int
     cmid: int
@@ -64,6 +71,8 @@ class Assignment(_Answer):
     drafts: bool = Field(False, alias="submissiondrafts")
     statement: bool = Field(False, alias="requiresubmissionstatement")
     workflow: bool = Field(False, alias="markingworkflow")
+    blind: bool = Field(False, alias="blindmarking")
+    revealed: bool = Field(False, alias="revealidentities")
     files: tuple[RemoteFile, ...] = Field((), alias="introattachments")
     configs: tuple[Setting, ...] = ()
 
@@ -71,6 +80,16 @@ class Assignment(_Answer):
         """Whether a plugin is switched on: ``has("assignsubmission", "file")``."""
         wanted = (subtype, plugin, "enabled", "1")
         return any((c.subtype, c.plugin, c.name, c.value) == wanted for c in self.configs)
+
+    def limit(self, name: str) -> int:
+        """A number that bounds what files it takes; 0: none that is known."""
+        wanted = ("assignsubmission", "file", name)
+        found = (c.value for c in self.configs if (c.subtype, c.plugin, c.name) == wanted)
+        return next((int(value) for value in found if value.isascii() and value.isdecimal()), 0)
+
+    def shows_feedback(self, workflow: str) -> bool:
+        """Whether Moodle shows a comment at all, with this state of marking: not before everybody may see it."""
+        return not (self.blind and not self.revealed) and not (self.workflow and workflow != "released")
 
 
 class CourseAssignments(_Answer):
@@ -101,6 +120,13 @@ class Role(_Answer):
     shortname: str
 
 
+class Group(_Answer):
+    """A group of people in a course."""
+
+    id: int
+    name: str = ""
+
+
 class Person(_Answer):
     """Somebody in a course. A teacher's token sees neither ``username`` nor, as a rule, ``idnumber`` of others."""
 
@@ -110,6 +136,7 @@ class Person(_Answer):
     username: str = ""
     idnumber: str = ""
     roles: tuple[Role, ...] = ()
+    groups: tuple[Group, ...] = ()
     submissionstatus: str = ""
     suspended: bool = False
 
@@ -179,11 +206,12 @@ class Grade(_Answer):
 class Feedback(_Parts):
     """What the graders said."""
 
+    grade: Grade | None = None
     gradefordisplay: str = ""
 
 
 class LastAttempt(_Answer):
-    """How a hand-in stands for the owner of the token."""
+    """How a hand-in stands."""
 
     submission: Submission | None = None
     team: Submission | None = Field(None, alias="teamsubmission")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import html
+import itertools
 import time
 from collections.abc import Mapping
 
 from mograder.errors import MoodleFailed, NotFound
-from mograder.moodle import match
+from mograder.moodle import match, reasons, words
 from mograder.moodle.answers import (
     Assignment,
     Assignments,
+    Feedback,
     Grade,
     Person,
     RemoteFile,
@@ -26,6 +27,8 @@ PAGE = 500
 """People asked for at once."""
 
 _NEXT_ATTEMPT = -1  # "the latest", in Moodle's words
+_AS_IT_IS = 0  # no draft area: the files that are there stay
+_ROUNDED = 1.01e-5  # Moodle keeps five decimals
 
 WORKFLOW = ("notmarked", "inmarking", "readyforreview", "inreview", "readyforrelease", "released")
 """States of marking. Moodle stores any other word, too, and then shows the mark to nobody."""
@@ -73,29 +76,31 @@ class Moodle:
         try:
             return self._people(course, [{"name": "onlyactive", "value": 1}])
         except MoodleFailed as refused:
-            if refused.code != "nopermissions":
+            if refused.code not in ("nopermissions", "nopermission"):
                 raise
         return self._people(course, [])
 
     def _people(self, course: int, which: list[dict[str, object]]) -> tuple[Person, ...]:
-        found: list[Person] = []
-        while True:
-            page_of = {"limitfrom": len(found), "limitnumber": PAGE}
+        found: dict[int, Person] = {}
+        for begin in itertools.count(0, PAGE):
+            page_of = {"limitfrom": begin, "limitnumber": PAGE}
             options = [*which, *({"name": name, "value": value} for name, value in page_of.items())]
             said = self._wire.call("core_enrol_get_enrolled_users", courseid=course, options=options)
             page = typed(tuple[Person, ...], said, "the class list")
-            found += page
-            if len(page) < PAGE:
-                return tuple(found)
+            # A page that is not full need not be the last: whom the account may not see is taken out of it.
+            if not {person.id for person in page} - found.keys():
+                break
+            found |= {person.id: person for person in page}
+        return tuple(found.values())
 
     def participants(self, assignment: Assignment) -> tuple[Person, ...]:
         """Who may hand in. With blind marking their names are numbers; the ids are real."""
         said = self._wire.call("mod_assign_list_participants", assignid=assignment.id, groupid=0, filter="")
         return typed(tuple[Person, ...], said, "the list of participants")
 
-    def standing(self, assignment: Assignment) -> Standing:
-        """How the token's owner stands."""
-        said = self._wire.call("mod_assign_get_submission_status", assignid=assignment.id)
+    def standing(self, assignment: Assignment, person: int | None = None) -> Standing:
+        """How somebody stands; None: the token's owner."""
+        said = self._wire.call("mod_assign_get_submission_status", assignid=assignment.id, userid=person)
         return typed(Standing, said, "the state of the hand-in")
 
     def submissions(self, assignment: Assignment) -> tuple[Submission, ...]:
@@ -117,7 +122,7 @@ class Moodle:
 
     def read(self, file: RemoteFile) -> bytes:
         """A file's content, whole."""
-        return self._wire.download(file.url)
+        return self._wire.download(file.url, file.size)
 
     def submit(
         self,
@@ -133,7 +138,7 @@ class Moodle:
         made. Returns what Moodle has now.
         """
         before = self.standing(assignment)
-        if reason := why_not(assignment, before, time.time()):
+        if reason := reasons.not_open(assignment, before, time.time()) or reasons.too_much(assignment, files):
             raise MoodleFailed(f"{assignment.name} can not be handed in: {reason} Nothing was sent.")
         final = final and assignment.drafts
         if final and assignment.statement and not statement:
@@ -165,26 +170,28 @@ class Moodle:
         comment: str = "",
         files: Mapping[str, bytes] | None = None,
         workflow: str = "",
-    ) -> None:
-        """Give a mark with a comment (plain text) and files, and read the mark back.
+    ) -> bool:
+        """Give a mark with a comment (plain text) and files, and read back what Moodle has then.
 
+        Without a comment or files those that are there stay. False: the mark is there, and whether the comment and the
+        files are is not to be seen yet (`Assignment.shows_feedback`).
         ``person`` must be one of `participants`: Moodle stores marks of strangers without a word.
         """
-        if not 0 <= mark <= assignment.grade:
-            raise MoodleFailed(
-                f"{mark:g} is not between 0 and {assignment.grade:g}, the most that {assignment.name} gives."
-            )
+        if reason := reasons.no_mark(assignment, mark):
+            raise MoodleFailed(reason)
         if workflow and workflow not in WORKFLOW:
             raise MoodleFailed(f'"{workflow}" is no state of marking.', tip=f"one of {', '.join(WORKFLOW)}.")
+        text = words.as_html(comment)
         content: dict[str, object] = {}
         if assignment.has("assignfeedback", "comments"):
-            content["assignfeedbackcomments_editor"] = {"text": _as_html(comment), "format": 1}
+            text = text or self._comment(assignment, person)
+            content["assignfeedbackcomments_editor"] = {"text": text, "format": 1}
         elif comment:
             raise MoodleFailed(
                 f"{assignment.name} takes no comments.", tip="switch feedback comments on there."
             )
         if assignment.has("assignfeedback", "file"):
-            content["files_filemanager"] = self._wire.upload(files) if files else 0
+            content["files_filemanager"] = self._wire.upload(files) if files else _AS_IT_IS
         elif files:
             raise MoodleFailed(f"{assignment.name} takes no feedback files.", tip="switch them on there.")
         self._wire.call(
@@ -198,24 +205,53 @@ class Moodle:
             applytoall=False,
             plugindata=content,
         )
-        stored = self.grades(assignment).get(person)
-        if stored is None or abs(stored - mark) > 0.00501:
+        return self._given(assignment, person, mark, text, files or {}, workflow)
+
+    def _comment(self, assignment: Assignment, person: int) -> str:
+        given = self.standing(assignment, person).feedback
+        return given.text("comments") if given else ""
+
+    def _given(
+        self,
+        assignment: Assignment,
+        person: int,
+        mark: float,
+        text: str,
+        files: Mapping[str, bytes],
+        workflow: str,
+    ) -> bool:
+        given = self.standing(assignment, person).feedback
+        grade = given.grade if given else None
+        stored = grade.mark if grade else self.grades(assignment).get(person)
+        if stored is None or abs(stored - mark) > _ROUNDED:
             now = "no mark" if stored is None else f"{stored:g}"
             raise MoodleFailed(f"Moodle answered, but has {now} instead of {mark:g}.")
+        if given is None and not assignment.shows_feedback(workflow):
+            return not text and not files
+        given = given or Feedback()
+        there = {file.place: file for file in given.files("feedback_files")}
+        lacking = [name for name in files if name not in there or self.read(there[name]) != files[name]]
+        if not words.same(given.text("comments"), text):
+            lacking.insert(0, "the comment")
+        if lacking:
+            raise MoodleFailed(
+                f"Moodle has the mark, but does not have {', '.join(lacking)} as it was sent.",
+                tip="look at it in a browser.",
+            )
+        return True
 
     def _unless_warned(self, said: object, assignment: Assignment, what: str) -> None:
         warned = typed(tuple[Warned, ...], said or [], "the hand-in")
         if warned:
             # What Moodle says ("the due date has passed") is the same for every cause.
-            reason = why_not(assignment, self.standing(assignment), time.time())
-            raise MoodleFailed(
-                f"Moodle {what}: {reason or warned[0].message or warned[0].item}", code=warned[0].warningcode
-            )
+            reason = reasons.not_open(assignment, self.standing(assignment), time.time())
+            raise MoodleFailed(f"Moodle {what}: {reason or _words(warned[0])}", code=warned[0].warningcode)
 
     def _arrived(self, assignment: Assignment, files: Mapping[str, bytes], final: bool) -> Submission:
         kept = self.standing(assignment).handed_in
-        there = {file.name: file for file in kept.files("submission_files")} if kept else {}
+        there = {file.place: file for file in kept.files("submission_files")} if kept else {}
         differing = [name for name in files if name not in there or self.read(there[name]) != files[name]]
+        differing += [name for name in there if name not in files]
         if kept is None or differing or (final and kept.status != "submitted"):
             raise MoodleFailed(
                 f"Moodle said yes, but does not have {', '.join(differing) or 'the hand-in'} as it was sent.",
@@ -224,36 +260,12 @@ class Moodle:
         return kept
 
 
-def why_not(assignment: Assignment, standing: Standing, now: float) -> str:
-    """Why nothing can be handed in, in a sentence; empty if it can."""
-    last = standing.last
-    if last.locked:
-        return "a teacher has locked it."
-    if not assignment.has("assignsubmission", "file"):
-        return "it takes no files."
-    if assignment.opens > now:
-        return f"it opens on {_moment(assignment.opens)}."
-    end = max(assignment.cutoff, last.extension or 0)
-    if assignment.cutoff and end < now:
-        return f"it closed on {_moment(end)}."
-    if not last.enabled:
-        return "hand-ins are closed."
-    if not last.can_edit:
-        submitted = standing.handed_in is not None and standing.handed_in.status == "submitted"
-        return (
-            "it was handed in for good already."
-            if submitted
-            else "Moodle does not let this account change it."
-        )
-    return ""
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%d %B %Y at %H:%M", time.localtime(seconds))
-
-
-def _as_html(text: str) -> str:
-    return "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines() if line.strip())
+def _words(warned: Warned) -> str:
+    return (
+        f"{warned.message} ({warned.item})"
+        if warned.message and warned.item
+        else warned.message or warned.item
+    )
 
 
 def _of_one(said: object, key: str) -> object:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
-from mograder.course import MAX_NAME_LENGTH
+from mograder.course import MAX_NAME_BYTES, MAX_NAME_LENGTH, is_item_name
 
 
 def as_item_name(text: str) -> str:
-    """What an assignment's name would be as a directory: ``HW1: Root finding`` is ``HW1-Root-finding``."""
-    return re.sub(r"[^\w.+]+", "-", text).strip("-.")[:MAX_NAME_LENGTH]
+    """What an assignment's name would be as a directory: ``HW1: Root finding`` is ``HW1-Root-finding``.
+
+    Always a legal `item_name`; ``assignment`` for a name of which nothing legal is left.
+    """
+    name = re.sub(r"[^\w.+]+", "-", unicodedata.normalize("NFC", text)).lstrip("-.+")[:MAX_NAME_LENGTH]
+    short = name.encode()[:MAX_NAME_BYTES].decode(errors="ignore").rstrip("-.")
+    return short if is_item_name(short) else "assignment"
 
 
 def find(wanted: str, names: Sequence[str]) -> int | None:

@@ -21,12 +21,18 @@ import httpx
 from mograder.course import shown
 from mograder.errors import MoodleFailed
 
-PATIENCE = httpx.Timeout(60.0, connect=15.0)
+PATIENCE = 60.0
 """Seconds. A busy Moodle takes its time over a class list."""
 
 MAX_FILE_BYTES = 256 * 2**20
 
 _LOGIN = "mograder moodle login"
+_AGAIN = "try again; if it stays, tell its administrator."
+_NO_RIGHTS = (
+    "Moodle does not let this account do that ({function}{right}).",
+    f"teachers of the course may; {_LOGIN} takes another account.",
+)
+_TOO_BIG = ("The file is larger than this Moodle accepts.", "hand in less, or ask Moodle's administrator.")
 _SENTENCES = {
     "invalidtoken": ("Moodle does not know this token; it may have been renewed or ended.", _LOGIN),
     "invalidlogin": (
@@ -41,15 +47,31 @@ _SENTENCES = {
         "The token's web service does not include what this needs.",
         "ask Moodle's administrator to add {function} to the service.",
     ),
-    "nopermissions": ("Moodle does not let this account do that ({function}).", None),
+    "nopermissions": _NO_RIGHTS,
+    "nopermission": _NO_RIGHTS,
+    "forcepasswordchangenotice": (
+        "Moodle wants this account's password changed first.",
+        "sign in there in a browser.",
+    ),
+    "sitepolicynotagreed": (
+        "Moodle wants this account to agree to the site's policy first.",
+        "sign in there in a browser.",
+    ),
+    "usernotfullysetup": ("This account's profile on Moodle is not complete.", "sign in there in a browser."),
     "requireloginerror": ("This account has no access to that course or activity on Moodle.", None),
     "errorcoursecontextnotvalid": ("This account is not in that course on Moodle.", None),
     "invalidrecord": ("Moodle knows no such thing ({function}).", None),
     "invalidrecordunknown": ("Moodle knows no such thing ({function}).", None),
-    "invalidparameter": ("Moodle refused a value that was sent ({function}).", None),
+    "invalidparameter": ("Moodle refused a value that was sent ({function}{detail}).", None),
+    "missingparam": ("Moodle misses a value ({function}): {own}.", None),
+    "codingerror": ("Moodle itself failed ({function}): {own}.", "tell its administrator."),
+    "dmlwriteexception": ("Moodle could not write to its database ({function}).", _AGAIN),
+    "dmlreadexception": ("Moodle could not read its database ({function}).", _AGAIN),
     "filenotfound": ("That file is not on Moodle any more.", None),
-    "upload_error_ini_size": ("The file is larger than this Moodle accepts.", None),
-    "maxbytes": ("The file is larger than this Moodle accepts.", None),
+    "upload_error_ini_size": _TOO_BIG,
+    "upload_error_form_size": _TOO_BIG,
+    "maxbytes": _TOO_BIG,
+    "userquotalimit": ("The account has no room left for files on this Moodle.", None),
     "sitemaintenance": ("Moodle is being maintained.", "try again later."),
     "passwordisexpired": ("The password has expired on Moodle.", "sign in there in a browser first."),
 }
@@ -62,10 +84,10 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 class Wire:
     """One Moodle, as the owner of a token. A context manager. Every method raises ``MoodleFailed``."""
 
-    def __init__(self, url: str, token: str, *, timeout: httpx.Timeout = PATIENCE) -> None:
+    def __init__(self, url: str, token: str, *, timeout: float = PATIENCE) -> None:
         self.url = site_url(url)
         self._token = token
-        self._client = httpx.Client(timeout=timeout, headers={"Accept-Encoding": "identity"})
+        self._client = httpx.Client(timeout=_patience(timeout), headers={"Accept-Encoding": "identity"})
 
     def __enter__(self) -> Self:
         return self
@@ -107,8 +129,11 @@ class Wire:
             )
         return int(listed[0]["itemid"])
 
-    def download(self, url: str) -> bytes:
-        """A file whole: checked against the hash that Moodle sends. An error page is never taken for one."""
+    def download(self, url: str, size: int | None = None) -> bytes:
+        """A file whole: checked against the hash that Moodle sends, else against its size in bytes if that is known.
+
+        An error page is never taken for one.
+        """
         path = re.sub(
             r"^.*?/(?:webservice/)?pluginfile\.php/", "/webservice/pluginfile.php/", url.partition("?")[0]
         )
@@ -120,8 +145,12 @@ class Wire:
             raise MoodleFailed(
                 "Moodle answered, but not with a file.", tip="open the assignment in a browser."
             )
-        promised = answer.headers.get("etag", "").strip('"')
-        if re.fullmatch(r"[0-9a-f]{40}", promised) and hashlib.sha1(answer.content).hexdigest() != promised:  # noqa: S324
+        promised = answer.headers.get("etag", "").removeprefix("W/").strip('"')
+        if re.fullmatch(r"[0-9a-f]{40}", promised):
+            whole = hashlib.sha1(answer.content).hexdigest() == promised  # noqa: S324
+        else:  # a proxy on the way may take it off
+            whole = size is None or len(answer.content) == size
+        if not whole:
             raise MoodleFailed("A file came damaged from Moodle; nothing was written.", tip="try again.")
         return answer.content
 
@@ -129,11 +158,11 @@ class Wire:
         return _sent(self._client, method, self.url, path, **content)
 
 
-def token_for(url: str, user: str, password: str, service: str) -> str:
+def token_for(url: str, user: str, password: str, service: str, *, timeout: float = PATIENCE) -> str:
     """The token of a person with a password of Moodle's own. Raises ``MoodleFailed``."""
     site = site_url(url)
     form = {"username": user, "password": password, "service": service}
-    with httpx.Client(timeout=PATIENCE) as client:
+    with httpx.Client(timeout=_patience(timeout)) as client:
         answer = _judged(_json(_sent(client, "POST", site, "/login/token.php", data=form), site), "login")
     token = answer.get("token") if isinstance(answer, dict) else None
     if not isinstance(token, str) or not token:
@@ -172,6 +201,10 @@ def flattened(parameters: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def _patience(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=min(seconds, 15.0))
+
+
 def _is_here(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
@@ -196,7 +229,8 @@ def _sent(client: httpx.Client, method: str, site: str, path: str, **content: An
             )
     except httpx.TimeoutException as error:
         raise MoodleFailed(
-            f"Moodle at {site} does not answer in time.", tip="try again in a moment."
+            f"Moodle at {site} does not answer in time.",
+            tip="try again in a moment, or raise [moodle] timeout.",
         ) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         why = type(error).__name__ if "token" in str(error) else str(error) or type(error).__name__
@@ -235,12 +269,22 @@ def _json(answer: httpx.Response, site: str) -> Any:
 
 
 def _judged(said: Any, function: str) -> Any:
-    """``said``, unless it is one of the two shapes of a refusal."""
-    if not isinstance(said, dict) or "errorcode" not in said or not ({"exception", "error"} & said.keys()):
+    """``said``, unless it is one of the two shapes of a refusal. What PHP itself throws has no ``errorcode``."""
+    if not isinstance(said, dict) or not ("exception" in said or {"error", "errorcode"} <= said.keys()):
         return said
-    code = str(said["errorcode"])
-    own = " ".join(str(said.get("message") or said.get("error") or "").split())[:300]
-    sentence, tip = _SENTENCES.get(code, (f"Moodle refused: {own} ({code}).", None))
-    raise MoodleFailed(
-        sentence.format(function=function), code=code, tip=tip and tip.format(function=function)
-    )
+    code = str(said.get("errorcode") or "")
+    own = " ".join(str(said.get("message") or said.get("error") or "it does not say why").split())[:300]
+    if code not in _SENTENCES:
+        raise MoodleFailed(
+            f"Moodle refused ({function}): {own.rstrip('.')}{f' ({code})' if code else ''}.", code=code
+        )
+    sentence, tip = _SENTENCES[code]
+    right = re.search(r"\(([^()]+)\)\.?$", own)  # Moodle's name of what is missing: "(Grade assignment)"
+    detail = " ".join(str(said.get("debuginfo") or "").split())[:300]  # said by sites with debugging on
+    words = {
+        "function": function,
+        "own": own.rstrip("."),
+        "right": f": {right[1]}" if right else "",
+        "detail": f": {detail}" if detail else "",
+    }
+    raise MoodleFailed(sentence.format(**words), code=code, tip=tip and tip.format(**words))

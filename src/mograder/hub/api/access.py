@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import Depends, Request
 
-from mograder.course import file_name, item_name, shown, user_name
+from mograder.course import file_path, item_name, shown, user_name
 from mograder.errors import Forbidden, NotFound, NotSignedIn
 from mograder.hub.api import forms
 from mograder.hub.coursework import Coursework
@@ -21,7 +21,7 @@ _JUDGES: dict[str, Callable[[str], str]] = {
     "lecture": item_name,
     "item": item_name,
     "name": item_name,
-    "filename": file_name,
+    "filename": file_path,
 }
 
 

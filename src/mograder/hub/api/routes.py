@@ -251,13 +251,15 @@ async def validate_report(
     return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
 
 
-@router.get("/release/{name}/{filename}", response_class=Response)
+@router.get("/release/{name}/{filename:path}", response_class=Response)
 async def release_file(
     name: str, filename: str, who: Identity = requires(Action.USE_HUB), work: Coursework = Work
 ) -> Response:
     """One file of a published item."""
     data = await work.release_file(name, filename)
-    return attachment(data, filename, mimetypes.guess_type(filename)[0] or "application/octet-stream")
+    return attachment(
+        data, filename.rpartition("/")[2], mimetypes.guess_type(filename)[0] or "application/octet-stream"
+    )
 
 
 @router.get("/events/{kind}/{user}/{item}", response_class=StreamingResponse)

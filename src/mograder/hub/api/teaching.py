@@ -80,7 +80,7 @@ async def current(name: str, who: Identity = requires(Action.PUBLISH), work: Pub
 
 def _published(release: Release) -> schema.Published:
     words = None if release.window == ALWAYS else release.window.words
-    return schema.Published(files=list(release.files), type=release.type, visible=words)
+    return schema.Published(files=list(release.everything), type=release.type, visible=words)
 
 
 @router.post("/warm-cache", response_model=schema.WarmedCache)

@@ -39,7 +39,7 @@ async def version(
 ) -> Response:
     """One kept version as a file."""
     found, data = await work.version(user, assignment, version)
-    return attachment(data, found.file, "application/octet-stream")
+    return attachment(data, found.file.rpartition("/")[2], "application/octet-stream")
 
 
 @router.post("/restore/{user}/{assignment}", response_model=schema.Replaced)
