@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +20,14 @@ settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")
-def course_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A place for courses that is not below /tmp, where marimo's editor does not save by itself."""
-    import tempfile
-
-    return Path(tempfile.mkdtemp(prefix="mograder-tests-", dir="/var/tmp"))
+def course_root() -> Iterator[Path]:
+    """A place for courses that is not below /tmp, where marimo's editor does not save by itself; gone afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="mograder-tests-", dir="/var/tmp"))
+    yield root
+    subprocess.run(
+        ["chmod", "-R", "u+w", root], check=False, capture_output=True
+    )  # environments are read-only
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
