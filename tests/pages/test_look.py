@@ -16,6 +16,8 @@ AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"
 SHIFTS = """window.shifts = 0;
 new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.shifts += e.value)))
     .observe({type: "layout-shift", buffered: true});"""
+CUT_OFF = """[...document.querySelectorAll("main button, main a, main summary")]
+    .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"""
 NAMES = tuple(all_views(Sample()))
 
 
@@ -83,11 +85,7 @@ def test_text_twice_as_large_cuts_nothing_off(tab: Page, sample: Sample) -> None
     for name in ("dashboard", "history", "report", "problem-404"):
         show(tab, sample, name)
         tab.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
-        hidden = tab.evaluate(
-            """[...document.querySelectorAll("main button, main a, main summary")]
-                .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
-                .map((e) => e.textContent)"""
-        )
+        hidden = tab.evaluate(CUT_OFF)
         assert hidden == [], name
         assert tab.evaluate("document.documentElement.scrollWidth") <= 1280, name
 
