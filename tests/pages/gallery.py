@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from mograder.hub.pages import account_views, update_views, version_views, views
 from tests.pages import sample as samples
+from tests.pages.classroom import teaching
+from tests.pages.hostile import hostile_views
 from tests.pages.sample import Sample, served
 
-HOSTILE = "<script>alert(1)</script> 😀 \u202eفصل\u202c " + "W" * 170
 WIDTHS = (1280, 375)
 SCHEMES = ("light", "dark")
 
 
 def all_views(sample: Sample) -> dict[str, views.View]:
     """Every view, by the name of its picture."""
+    return {**of_students(sample), **teaching(sample), **hostile_views(sample.page(""))}  # type: ignore[dict-item]
+
+
+def of_students(sample: Sample) -> dict[str, views.View]:
+    """What students see, in its states."""
     page = sample.page("")
     step = views.Step
     steps = (step("Copying the assignment", "done"), step("Preparing the packages", "running"))
     log = "Traceback (most recent call last):\n  File \"A2.py\", line 3\nModuleNotFoundError: No module named 'nmpy'"
     empty = views.Dashboard(page, samples.NOW)
+    done = views.Flash("The older version is back.")
     return {
         "dashboard": sample.dashboard(),
         "dashboard-empty": empty,
         "dashboard-flash": sample.dashboard(flash="A2-Regression is stopped. Your work is saved."),
-        "dashboard-hostile": hostile_dashboard(page),
         "start": samples.start(page, "A2-Regression", "edit", steps=steps),
         "start-queue": samples.start(
             page, "A2-Regression", "edit", steps=steps[:1], queue_place=3, estimate=95
@@ -36,13 +43,24 @@ def all_views(sample: Sample) -> dict[str, views.View]:
         "start-failed": samples.start(
             page, "A2-Regression", "edit", error="The notebook's packages could not be had.", log_tail=log
         ),
+        "start-stopped": samples.start(
+            page, "A2-Regression", "edit", error="Nobody was at work in it for an hour.", stopped=True
+        ),
+        "dashboard-noted": replace(sample.dashboard(), page=noted(page)),
+        "history-undo": replace(
+            samples.history(page, "alice", "A2-Regression"),
+            flash=done,
+            undo="v2",
+            older="history/a/b?older=4",
+        ),
         "history": samples.history(page, "alice", "A2-Regression"),
         "history-empty": version_views.History(page, "alice", "A2-Regression", samples.NOW, can_reset=False),
         "files": samples.belongings(page, "alice", "A2-Regression"),
+        "files-undo": replace(samples.belongings(page, "alice", "A2-Regression"), flash=done, undo="v9"),
         "files-full": samples.belongings(page, "alice", "A2-Regression", 95 << 20),
         "compare": samples.comparison(page, "alice", "A2-Regression"),
-        "compare-hostile": samples.comparison(
-            page, HOSTILE, HOSTILE, samples.OLD_CELLS, samples.NEW_CELLS.replace("by hand", HOSTILE)
+        "compare-undo": replace(
+            samples.comparison(page, "alice", "A2-Regression"), flash=done, undo="v2", editor_open=True
         ),
         "compare-text": samples.comparison(page, "alice", "A2-Regression", "def (:", "def a():\n    pass"),
         "account": account_views.Account(
@@ -53,6 +71,11 @@ def all_views(sample: Sample) -> dict[str, views.View]:
             sample.dashboard().sessions,
         ),
         "update": samples.update(page, "alice", "A2-Regression"),
+        "sign-out": views.SignOut(noted(page)),
+        "sign-out-done": views.SignOut(views.Page(sample.title, "", "student"), done=True),
+        "sign-out-onward": views.SignOut(
+            views.Page(sample.title, "", "student"), done=True, onward="https://login.example/end"
+        ),
         "update-none": update_views.Update(page, "alice", "A2-Regression", can_undo=True),
         "report": samples.report(page, "alice", "A2-Regression"),
         "problem-404": views.Problem(
@@ -74,17 +97,18 @@ def all_views(sample: Sample) -> dict[str, views.View]:
     }
 
 
-def hostile_dashboard(page: views.Page) -> views.Dashboard:
-    """What happens when everything that has a name has a terrible one."""
-    row = views.ItemRow(
-        HOSTILE, HOSTILE, "modified", True, True, samples.NOW + samples.LATER, "3 of 5", True, False
+def noted(page: views.Page) -> views.Page:
+    """A page with all that a page can have: messages, visits, notices, a way to sign out."""
+    said = "Question 2 is wrong: leave it out.\nThere is no penalty for having answered it."
+    notes = (
+        views.Note(1, "prof", samples.NOW, said),
+        views.Note(2, "prof", samples.NOW, "The exam is on Friday."),
     )
-    other = views.ItemRow("W" * 64, "W" * 200, "not_started", False, True, samples.NOW)
-    session = views.SessionRow(
-        HOSTILE, HOSTILE, "edit", views.path("edit", "user", HOSTILE, HOSTILE), samples.NOW
-    )
-    page = views.Page(HOSTILE, HOSTILE, "instructor", HOSTILE)
-    return views.Dashboard(page, samples.NOW, (row, other), (views.LectureRow(HOSTILE, HOSTILE),), (session,))
+    looks = (views.Look("prof", "A2-Regression", samples.NOW), views.Look("prof", "", samples.NOW))
+    return replace(
+        page, messages=notes, visits=looks, sign_out="logout", notice="No lecture on Friday.",
+        mode_notice="Development mode: anybody may enter.",
+    )  # fmt: skip
 
 
 def shoot(browser: Browser, directory: Path) -> None:

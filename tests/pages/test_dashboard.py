@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mograder.hub.pages import views
-from tests.pages.gallery import hostile_dashboard
+from tests.pages.hostile import hostile_dashboard
 from tests.pages.sample import NOW, Sample, served
 
 pytestmark = pytest.mark.browser

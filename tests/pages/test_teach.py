@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.pages.conftest import is_trouble
-from tests.pages.test_look import findings
+from tests.pages.test_look import SHIFTS, findings
 from tests.support.hub import RunningHub, end_engine, make_course, start
 from tests.support.students import ITEM, Student
 
@@ -86,6 +86,9 @@ def test_every_page_fits_and_is_quiet(chromium: Browser, school: School, width: 
     page, troubles = context.new_page(), []
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda line: troubles.append(line.text) if is_trouble(line.text) else None)
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(request.url))
+    page.add_init_script(SHIFTS)
     pictures = Path(__file__).parents[2] / "test-artifacts"
     pictures.mkdir(exist_ok=True)
     for path in PAGES:
@@ -94,11 +97,13 @@ def test_every_page_fits_and_is_quiet(chromium: Browser, school: School, width: 
         assert answer.status == 200, path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert page.locator("h1").count() == 1, path
+        assert page.evaluate("window.shifts") == 0, path
         assert findings(page) == [], path
         name = path.split("?")[0].replace("/", "-")
         page.screenshot(path=pictures / f"{name}-{width}-{scheme}.png", full_page=True)
     context.close()
     assert troubles == []
+    assert {url for url in asked if not url.startswith(school.hub.url)} == set()
 
 
 def test_the_course_page_tells_who_is_here_and_stops_one_after_asking(tab: Page, school: School) -> None:

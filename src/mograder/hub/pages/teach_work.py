@@ -100,7 +100,8 @@ async def preview(
     """The dashboard of somebody who begins at a date."""
     when = _moment(at)
     items = await work.published_items()
-    fresh = Page(page(request, who).course_title, "student", "student")
+    mine = page(request, who)
+    fresh = Page(mine.course_title, "student", "student", root=mine.root)
     rows, lectures = [], []
     for release, _ in items:
         if not release.window.is_open(when):
@@ -112,7 +113,7 @@ async def preview(
             rows.append(item_row(request, state))
     shown = Dashboard(fresh, when, tuple(rows), tuple(lectures))
     local = when.strftime("%Y-%m-%dT%H:%M")
-    return HTMLResponse(render(views.Preview(page(request, who), shown, local, words.day(when))))
+    return HTMLResponse(render(views.Preview(mine, shown, local, words.day(when))))
 
 
 def _standing(desk: Desk, view: views.Radar, item: str) -> views.Radar:

@@ -39,8 +39,9 @@
   const more = button(t("More"), () => toggle(!ways.classList.contains("open")), { className: "more", "aria-expanded": "false" });
   const row = make("div", { className: "row" }, home, make("b", { className: "title", title: item }, plain(item)), state, check, ways, more);
   const alert = make("div", { className: "alert", role: "alert", hidden: true });
-  const notes = make("ul", { className: "notes", role: "status", "aria-label": t("Messages") });
-  const bar = make("header", { className: "bar", "aria-label": "mograder hub" }, row, alert, notes);
+  const notes = make("ul", { className: "notes" });
+  const said = make("div", { role: "status", "aria-label": t("Messages") }, notes);
+  const bar = make("header", { className: "bar", "aria-label": "mograder hub" }, row, alert, said);
   const panel = make("aside", { className: "panel", hidden: true, tabIndex: -1, "aria-live": "polite" });
   const style = make("link", { rel: "stylesheet", href: css });
   shadow.append(style, bar, panel);
@@ -96,7 +97,7 @@
       t("Help"),
       make("p", {}, t("Your notebook is saved by itself, a second after you stop typing. Every minute a version is kept: History brings any of them back.")),
       make("h3", {}, t("Keys")),
-      make("dl", {}, ...key("Ctrl Enter", t("run the cell")), ...key("Shift Enter", t("run it and go on")), ...key("Ctrl S", t("save")), ...key("Ctrl K", t("all commands"))),
+      make("dl", {}, ...key("Ctrl Enter", t("run the cell")), ...key("Shift Enter", t("run it and go on")), ...key("Ctrl S", t("save")), ...key("Ctrl K", t("all commands")), ...key("Esc Tab", t("leave the cell"))),
       make("h3", {}, t("Buttons")),
       make("dl", {}, make("dt", {}, t("Validate")), make("dd", {}, t("runs a copy of the saved notebook from top to bottom and says what its checks found")), make("dt", {}, t("Export")), make("dd", {}, t("downloads the file that you hand in"))),
     );
@@ -240,7 +241,7 @@
   const dress = () => (host.dataset.theme = document.body.classList.contains("dark") ? "dark" : "light"); // as the notebook
   new MutationObserver(dress).observe(document.body, { attributeFilter: ["class"] });
   dress();
-  document.body.append(host);
+  document.body.prepend(host); // for the keyboard, too, it comes before the notebook
   document.head.append(room);
   makeRoom();
   document.addEventListener("visibilitychange", listen);
