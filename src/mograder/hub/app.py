@@ -23,7 +23,7 @@ from mograder.hub.audit import AuditLog
 from mograder.hub.belongings import Belongings
 from mograder.hub.content import ContentHost, content_host
 from mograder.hub.content_door import ContentDoor
-from mograder.hub.content_site import ContentSite
+from mograder.hub.content_site import ContentSite, ContentVisitors
 from mograder.hub.coursework import Coursework
 from mograder.hub.door import HubDoor
 from mograder.hub.gateway.assets import Assets
@@ -260,10 +260,11 @@ def _wrap(
     app.add_middleware(BodyKinds)
     app.add_middleware(Speaking)
     app.add_middleware(CrossSite)
+    app.add_middleware(ContentSite, door=content)
     app.add_middleware(RateLimit, limits=limits)
     app.add_middleware(Audited, audit=audit)
     app.add_middleware(Identification, gate=gate)
-    app.add_middleware(ContentSite, door=content, gate=gate)
+    app.add_middleware(ContentVisitors, door=content, gate=gate)
     app.add_middleware(SecurityHeaders, form_targets=() if content is None else content.host.sources)
     app.add_middleware(Aside, prefix="/_marimo/", aside=assets)
     app.add_middleware(KnownHosts, gate=gate, hosts=hosts)
