@@ -51,6 +51,9 @@ class TestDoor:
             str(self.directory / f"{name}.sock"), prefix, f"{route.user}-{route.item}", f"/w/{route.item}.py"
         )
 
+    def refused(self, route: Route, head: RequestHead, refusal: Refusal) -> None:
+        self.events.append(["refused", str(refusal.status)])
+
     def activity(self, session_id: str, kind: Activity) -> None:
         self.events.append(["activity", session_id, kind])
 

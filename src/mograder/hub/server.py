@@ -55,7 +55,7 @@ def url(listener: socket.socket) -> str:
 
 
 def _run(hub: Hub, sockets: list[socket.socket], on_ready: Callable[[str], None]) -> None:
-    attached = attach(hub.app, hub.door, _options(hub))
+    attached = attach(hub.app, hub.door, gateway_options(hub))
     config = uvicorn.Config(
         attached.app,
         **attached.settings,
@@ -69,7 +69,9 @@ def _run(hub: Hub, sockets: list[socket.socket], on_ready: Callable[[str], None]
     server.run(sockets=sockets)
 
 
-def _options(hub: Hub) -> Options:
+def gateway_options(hub: Hub) -> Options:
+    """How the gateway of ``hub`` meets the world."""
+
     def legal(name: str) -> bool:
         return is_user_name(name) or is_item_name(name)
 

@@ -100,8 +100,12 @@ class Door(Protocol):
         """Say where this request goes, or why not. Called for every request and every WebSocket handshake.
 
         Called once more when the session that it named can not be reached (after `upstream_lost`): a `Refusal`
-        is then sent as the answer, a `Target` becomes a plain 502.
+        is then sent as the answer, a `Target` becomes a plain 502. So whoever was told that a session is lost should
+        not name it again before it was looked after.
         """
+
+    def refused(self, route: Route, head: RequestHead, refusal: Refusal) -> None:
+        """Take note of what the gateway refused by itself, before or after `admit`."""
 
     def activity(self, session_id: str, kind: Activity) -> None:
         """Take note that a session was seen doing something."""
