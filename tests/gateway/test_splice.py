@@ -363,6 +363,40 @@ def test_a_heartbeat_is_no_input_and_no_output(spliced: Hub) -> None:
         assert {"input", "output"} <= set(activities(spliced))
 
 
+def test_whose_leave_ends_is_parted_with_and_others_go_on(hub: Hub) -> None:
+    async def main() -> None:
+        profs = {"Cookie": "hub=prof"}
+        async with (
+            asyncio.timeout(30),
+            dial(hub) as alices,
+            dial(hub) as hers_too,
+            dial(hub, headers=profs) as other,
+        ):
+            assert hub.get(b"/hub/end/alice").status == 200
+            for socket in (alices, hers_too):
+                with pytest.raises(ConnectionClosed):
+                    await socket.recv()
+                assert socket.close_code == 1008
+            await other.send("still here")
+            assert await other.recv() == "still here"
+        async with asyncio.timeout(10), dial(hub) as again:
+            await again.send("CMD state")
+            await again.recv()
+
+    asyncio.run(main())
+    assert eventually(lambda: hub.get(b"/hub/end/nobody").json() == [])
+
+
+def test_a_half_written_frame_ends_first_and_nothing_more_is_heard(spliced: Hub) -> None:
+    with spliced.connect() as connection:
+        opened(connection.send(spliced.upgrade() + masked(b"CMD half")))
+        assert connection.take(7) == b"\x81\x0ahalf-"
+        assert spliced.get(b"/hub/end/alice").status == 200
+        connection.send(masked(b"CMD close 4001"))  # by whom it does not matter: nobody hears it
+        spliced.session(b"release")
+        assert connection.rest() == b"whole" + b"\x88\x02\x03\xf0"  # 1008, policy violation
+
+
 @pytest.fixture
 def leaving(sessions: Path) -> Any:
     with hub_process("protocol", sessions) as running:

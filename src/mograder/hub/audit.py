@@ -100,7 +100,9 @@ class AuditLog:
         by = entry.who.user if entry.who else entry.address
         self._written[by] += 1
         if self._written[by] > _MOST_OF_ONE:
-            return Entry(entry.who, entry.address, "", "more than are listed", 429, "too many refusals at once")
+            return Entry(
+                entry.who, entry.address, "", "more than are listed", 429, "too many refusals at once"
+            )
         self._written[""] += 1
         if self._written[""] > _MOST_OF_ALL:
             return Entry(None, "", "", "more than are listed", 429, "too many refusals at once")

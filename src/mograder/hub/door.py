@@ -10,7 +10,7 @@ from urllib.parse import quote
 from mograder.hub.audit import REFUSED, AuditLog, Entry
 from mograder.hub.content import Place
 from mograder.hub.content_door import ContentDoor, is_visit
-from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.model import Activity, Grant, Refusal, RequestHead, Route, Target
 from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
@@ -69,7 +69,7 @@ class HubDoor:
             return self._no_answer(identity, route, head)
         if head.is_websocket:
             self._note(identity, decision.reason, 101, route, head)
-        return self._target(session, head)
+        return self._target(session, head, answer.grant)
 
     def _identify(self, route: Route, head: RequestHead) -> Answer | Refusal:
         if self._content is None:
@@ -107,7 +107,7 @@ class HubDoor:
         depth = head.target.split(b"?")[0].count(b"/") - 2
         return "../" * depth + quote(route.item)
 
-    def _target(self, session: Session, head: RequestHead) -> Target:
+    def _target(self, session: Session, head: RequestHead, grant: Grant) -> Target:
         page_end = b""
         if (
             session.key.kind == "edit"
@@ -115,7 +115,7 @@ class HubDoor:
             and head.target.partition(b"?")[0].endswith(b"/")
         ):
             page_end = self._page_end(session.key, of_fields(head.headers))
-        return Target(str(session.socket), f"/{session.url}", session.id, session.notebook, page_end)
+        return Target(str(session.socket), f"/{session.url}", session.id, session.notebook, page_end, grant)
 
     def _stranger(self, reason: str, route: Route, head: RequestHead) -> Refusal:
         address = self._address(head)

@@ -81,6 +81,7 @@ def gateway_options(hub: Hub) -> Options:
         known_host=lambda host, from_proxy: hub.hosts.knows(host, from_proxy=from_proxy),
         shared_origin=hub.content is None or hub.content.mode != "owners",
         speaks_for_many=hub.gate.is_proxys,
+        granted=hub.granted,
         limits=Limits(
             connections=min(hub.settings.hub.max_connections, _descriptors() // 2 - 100),
             connections_per_address=hub.settings.hub.connections_per_address,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, Protocol
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -64,6 +65,24 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """By what ``user`` was let in: with that, their open WebSockets end.
+
+    ``login`` is the digest of a login, ``token`` the number of a bearer token; with neither it is the login proxy's
+    word for each request. ``staff``: what let them in says that they teach. ``expires``: seconds since the epoch.
+    """
+
+    user: str = ""
+    login: str = ""
+    token: str = ""
+    staff: bool = False
+    expires: float = inf
+
+
+NOBODY = Grant()
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A live session.
 
@@ -71,6 +90,7 @@ class Target:
     ``prefix`` is the path under which the session serves: starts and ends with a slash, not percent-encoded.
     ``session_id`` is different for every start of a session: connections are never reused across a restart.
     ``notebook`` is the one file that ``?file=`` may name, as the session knows it.
+    ``grant`` is by what the person who asks was let in.
     ``page_end`` is HTML of the hub's own that follows the session's page: it gets no rights that the page has not.
     """
 
@@ -79,6 +99,7 @@ class Target:
     session_id: str
     notebook: str
     page_end: bytes = b""
+    grant: Grant = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
