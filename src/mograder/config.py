@@ -69,6 +69,11 @@ class HubSection(_Section):
         pattern=r"^(https?://[A-Za-z0-9.\-\[\]:]+/?)?$",
         description="Where browsers find the hub, e.g. https://hub.example.edu; other host names are refused.",
     )
+    login_url: str = Field(
+        "",
+        pattern=r"^((https?:/)?/[!-~]*)?$",
+        description="Where who is not signed in does that; {target} in it is the path to come back to.",
+    )
     logout_url: str = Field(
         "",
         pattern=r"^((https?:/)?/[!-~]*)?$",

@@ -170,6 +170,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         limits,
         audit,
         content=content_door,
+        login_url=settings.hub.login_url,
         page_end=partial(bar.page_end, settings, root=root),
         on_saved=snapshots.note,
     )

@@ -18,6 +18,7 @@ from mograder.hub.limits import Limits, Overrun, address_of
 from mograder.hub.pages.language import gettext, of_fields, speaking
 from mograder.hub.pages.words import problem_title
 from mograder.hub.plain_page import plain_page
+from mograder.hub.sign_in import way_to_login
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import Session, SessionKey, State
 
@@ -33,10 +34,12 @@ class HubDoor:
         audit: AuditLog,
         *,
         content: ContentDoor | None = None,
+        login_url: str = "",
         page_end: Callable[[SessionKey, str], bytes] = lambda key, language: b"",
         on_saved: Callable[[SessionKey], None] = lambda key: None,
     ) -> None:
         self._content = content
+        self._login_url = login_url
         self._page_end = page_end
         self._on_saved = on_saved
         self._gate = gate
@@ -125,7 +128,8 @@ class HubDoor:
             return self._content.begin(_place(route), head.headers)
         self._limits.failed(address)
         self._note(None, reason, 401, route, head)
-        return _refusal(401, "Please sign in first.", head)
+        sign_in = way_to_login(self._login_url, head.target.decode("latin-1"))
+        return _refusal(401, "Please sign in first.", head, sign_in)
 
     def _too_much(self, who: Identity | None, overrun: Overrun, route: Route, head: RequestHead) -> Refusal:
         self._note(who, overrun.reason, 429, route, head)
@@ -185,11 +189,12 @@ def _wants_page(head: RequestHead) -> bool:
     return b"text/html" in (head.header(b"accept") or b"") and head.method == "GET" and not head.is_websocket
 
 
-def _refusal(status: int, detail: str, head: RequestHead) -> Refusal:
+def _refusal(status: int, detail: str, head: RequestHead, sign_in: str = "") -> Refusal:
     """A person gets a page, a program gets JSON."""
     if _wants_page(head):
         with speaking(code := of_fields(head.headers)):
-            return plain_page(status, gettext(problem_title(status)), detail, language=code)
+            link = (sign_in, gettext("Sign in")) if sign_in else None
+            return plain_page(status, gettext(problem_title(status)), detail, link, code)
     body = json.dumps({"detail": detail}).encode()
     return Refusal(status, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
 
