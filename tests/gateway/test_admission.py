@@ -169,6 +169,8 @@ REFUSED = {
     "another sites websocket": (403, head(websocket=True, origin="null"), SOCKET, {}),
     "a closed route": (403, head(), Place(ROUTE, b"terminal/ws"), {}),
     "another file": (403, head(), Place(ROUTE, b"?file=/etc/passwd"), {}),
+    "a service worker": (403, head(service_worker="script"), STATUS, {}),
+    "a service worker by its destination": (403, head(sec_fetch_dest="serviceworker"), STATUS, {}),
     "a proxys method": (405, head("TRACE"), STATUS, {}),
 }
 
@@ -193,6 +195,10 @@ def test_a_refusal_under_https_says_that_it_is_for_good(name: str) -> None:
         refusal = Admission(Door(), Options(**settings)).decide(place, asked)
         assert isinstance(refusal, Refusal) and refusal.status == number
         assert (field in refusal.headers) == (scheme == "https")
+
+
+def test_on_an_origin_of_its_own_a_notebook_may_have_a_service_worker() -> None:
+    assert passage(head(service_worker="script"), shared_origin=False)
 
 
 def test_only_a_save_is_a_save() -> None:

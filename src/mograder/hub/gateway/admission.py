@@ -52,7 +52,7 @@ class Admission:
         if refusal is not None:
             return self._refused(refusal, place.route, head, scheme)
         origin = f"{scheme}://{host.decode('ascii')}"
-        refusal = _method_refused(head) or _foreign(head, origin)
+        refusal = _method_refused(head) or _foreign(head, origin) or self._service_worker(head)
         if refusal is not None:
             return self._refused(refusal, place.route, head, scheme)
         head = replace(head, scheme=scheme, host=host.decode("ascii"))
@@ -70,6 +70,15 @@ class Admission:
         if not self.options.known_host(host.decode("ascii"), from_proxy):
             return refuse(421, "The hub does not answer to this host name.")
         return None
+
+    def _service_worker(self, head: RequestHead) -> Refusal | None:
+        """On an origin that is shared none may start: the pages that it makes up have no policy (see `csp`)."""
+        asked = head.header(b"service-worker") or head.header(b"sec-fetch-dest") == b"serviceworker"
+        return (
+            refuse(403, "Notebooks have no service workers here.")
+            if asked and self.options.shared_origin
+            else None
+        )
 
     def _refused(self, refusal: Refusal, route: Route, head: RequestHead, scheme: str) -> Refusal:
         """Let the hub take note of a refusal that it was not asked about."""
