@@ -201,6 +201,18 @@ def test_on_an_origin_of_its_own_a_notebook_may_have_a_service_worker() -> None:
     assert passage(head(service_worker="script"), shared_origin=False)
 
 
+def test_a_session_hears_of_whose_public_files_are_wanted_and_nobody_else_says_it() -> None:
+    admission = Admission(Door(), Options())
+
+    def told(rest: bytes) -> list[bytes]:
+        passed = admission.decide(Place(ROUTE, rest), head(x_notebook_id="/etc/passwd"))
+        assert isinstance(passed, Passage)
+        return [value for name, value in admission.request_fields(passed) if name == b"x-notebook-id"]
+
+    assert told(b"public/a.png") == [b"%2Fwork%2FA1.py"]
+    assert told(b"publicity") == [b"/etc/passwd"]
+
+
 def test_only_a_save_is_a_save() -> None:
     assert passage(head("POST", origin=OWN), SAVE).is_save
     assert not passage(head("GET"), SAVE).is_save

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from mograder.hub.gateway import surface
 from mograder.hub.gateway.answers import https_fields, refuse
@@ -118,13 +119,18 @@ class Admission:
 
     def request_fields(self, passage: Passage) -> Pairs:
         """Return the fields that the session sees, without framing."""
-        return to_session(
+        fields = to_session(
             passage.head.headers,
             host=passage.host,
             scheme=passage.origin.partition(":")[0].encode("ascii"),
             prefix=passage.prefix,
             cookie_names=self.options.cookie_names,
         )
+        if passage.url.startswith(b"public/", len(passage.prefix)):
+            # marimo wants to hear whose files these are, by a service worker of its own, which may not start here.
+            fields = [pair for pair in fields if pair[0] != b"x-notebook-id"]
+            fields.append((b"x-notebook-id", quote(passage.target.notebook, safe="~()*!.'").encode("ascii")))
+        return fields
 
     def answer_fields(self, passage: Passage, headers: Headers) -> Pairs:
         """Return the fields that the browser sees, without framing.
