@@ -24,6 +24,7 @@ MODES = [
     "owners",
     "port",
     "path",
+    "host",
 ]  # one host for all is in between: the requests of `test_hand_off` are tried there, too
 SCRIPT = """async ([hub, other, name]) => {{
     const pause = () => new Promise((go) => setTimeout(go, 1000));
