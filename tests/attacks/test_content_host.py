@@ -25,7 +25,7 @@ MODES = [
     "port",
     "path",
     "host",
-]  # one host for all is in between: the requests of `test_hand_off` are tried there, too
+]
 SCRIPT = """async ([hub, other, name]) => {{
     const pause = () => new Promise((go) => setTimeout(go, 1000));
     const within = (promise) => Promise.race([promise, new Promise((go) => setTimeout(go, 8000))]);

@@ -15,7 +15,7 @@ from mograder.errors import ConfigError
 from mograder.hub.app import Hub
 from mograder.hub.gateway.model import Refusal, RequestHead, Route
 from mograder.hub.sign_in import way_to_login
-from tests.hub.test_guards import ask, hub
+from tests.hub.test_guards import ask, hub, word
 
 __all__ = ["hub"]  # a fixture
 
@@ -96,3 +96,52 @@ def test_before_a_notebook_the_way_is_shown_too(hub: Hub) -> None:
 
     notebook = b"/edit/user/alice/A1-Answer/"
     assert 'href="/oauth2/start?rd=%2Fedit%2Fuser%2Falice%2FA1-Answer%2F">Sign in' in knock(notebook)
+
+
+OUT = 'logout_url = "/oauth2/sign_out"\n'
+ASKED = [
+    "",
+    "?next=//evil.example",
+    "?logout_url=https://evil.example",
+    "?onward=///evil.example",
+    "?rd=/\\evil.example",
+]
+
+
+@pytest.mark.parametrize("hub", [OUT], indirect=True)
+@pytest.mark.parametrize("asked", ASKED)
+def test_signing_out_goes_on_to_where_it_is_configured_and_nowhere_else(hub: Hub, asked: str) -> None:
+    form = {"headers": {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}, "data": {"csrf": word(hub)}}
+    (page,) = ask(hub, ("POST", f"/logout{asked}", form))
+    assert page.status_code == 200
+    assert page.headers["Refresh"] == "0; url=/oauth2/sign_out"
+    assert "evil" not in page.text + str(page.headers)
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_signing_out_goes_nowhere_where_nothing_is_configured(hub: Hub, asked: str) -> None:
+    form = {"headers": {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}, "data": {"csrf": word(hub)}}
+    (page,) = ask(hub, ("POST", f"/logout{asked}", form))
+    assert page.status_code == 200
+    assert "Refresh" not in page.headers and "Location" not in page.headers
+    assert "evil" not in page.text
+
+
+TRICKS = [
+    "//evil.example",
+    "///evil.example",
+    "////evil.example/%2f..",
+    "/\\evil.example",
+    "/%5cevil.example",
+    "/%2fevil.example",
+]
+
+
+@pytest.mark.parametrize("path", TRICKS)
+@pytest.mark.parametrize("below", ["", "/edit", "/run", "/hand-off"])
+def test_no_odd_address_leads_to_another_host(hub: Hub, below: str, path: str) -> None:
+    """What an address with too many slashes is answered by is no redirect to what a browser reads as a host."""
+    for tail in ("", "/", "/A1-Answer"):
+        for answer in ask(hub, ("GET", "/", {}), ("GET", f"http://hub{below}{path}{tail}", {})):
+            location = answer.headers.get("Location", "")
+            assert not re.match(r"([a-z]+:)?[/\\]{2}(?!hub/)", location), location
