@@ -54,6 +54,7 @@ from mograder.hub.pages import account, bar, brand, teach, teach_tables, teach_w
 from mograder.hub.pages import files as file_pages
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import versions as version_pages
+from mograder.hub.prefix import Below
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
 from mograder.hub.settings import Settings
 from mograder.hub.snapshots import Snapshots
@@ -112,6 +113,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         state_dir / "sessions",
         ttl=settings.hub.session_ttl,
         admission=Admission(settings.hub.max_sessions, reserve=settings.hub.reserve_memory_mb << 20),
+        root=settings.root,
     )
     granted = Granted()
     standing = Standing(granted, gate, ledger)
@@ -123,6 +125,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         description="The contract between a course hub and the programs that use it.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=not settings.root,  # they name the whole address, and know of no path before it
         lifespan=lambda app: _lifespan(app, sessions, [logins, ledger], standing, settings, engine, audit),
     )
     app.state.settings = settings
@@ -171,6 +174,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         audit,
         content=content_door,
         login_url=settings.hub.login_url,
+        root=settings.root,
         page_end=partial(bar.page_end, settings, root=root),
         on_saved=snapshots.note,
     )
@@ -247,6 +251,7 @@ def _coursework(
         validate_timeout=settings.hub.validate_timeout,
         isolation=isolation,
         assets=assets,
+        root=settings.root,
     )
 
 
@@ -277,6 +282,7 @@ def _wrap(
     app.add_middleware(SecurityHeaders, form_targets=() if content is None else content.host.sources)
     app.add_middleware(Aside, prefix="/_marimo/", aside=assets)
     app.add_middleware(KnownHosts, gate=gate, hosts=hosts)
+    app.add_middleware(Below, root=settings.root)
 
 
 @contextlib.asynccontextmanager

@@ -35,11 +35,13 @@ class HubDoor:
         *,
         content: ContentDoor | None = None,
         login_url: str = "",
+        root: str = "",
         page_end: Callable[[SessionKey, str], bytes] = lambda key, language: b"",
         on_saved: Callable[[SessionKey], None] = lambda key: None,
     ) -> None:
         self._content = content
         self._login_url = login_url
+        self._root = root
         self._page_end = page_end
         self._on_saved = on_saved
         self._gate = gate
@@ -107,7 +109,7 @@ class HubDoor:
     def _start_page(self, route: Route, head: RequestHead) -> str:
         if self._content is not None:
             return f"{self._content.host.hub_origin}/{route.kind}/{quote(route.item)}"
-        depth = head.target.split(b"?")[0].count(b"/") - 2
+        depth = head.target.split(b"?")[0].count(b"/") - 2 - self._root.count("/")
         return "../" * depth + quote(route.item)
 
     def _target(self, session: Session, head: RequestHead, grant: Grant) -> Target:
@@ -118,7 +120,9 @@ class HubDoor:
             and head.target.partition(b"?")[0].endswith(b"/")
         ):
             page_end = self._page_end(session.key, of_fields(head.headers))
-        return Target(str(session.socket), f"/{session.url}", session.id, session.notebook, page_end, grant)
+        return Target(
+            str(session.socket), f"{self._root}/{session.url}", session.id, session.notebook, page_end, grant
+        )
 
     def _stranger(self, reason: str, route: Route, head: RequestHead) -> Refusal:
         address = self._address(head)

@@ -93,8 +93,9 @@ def _way_to_login(request: Request) -> str:
     """Back to the page that was asked for; a change is not carried out by coming back."""
     scope = request.scope
     asked = b"?".join(part for part in (scope.get("raw_path", b"/"), scope["query_string"]) if part)
+    settings = request.app.state.settings
     target = asked.decode("latin-1") if request.method == "GET" else "/"
-    return way_to_login(request.app.state.settings.hub.login_url, target)
+    return way_to_login(settings.hub.login_url, settings.root + target)
 
 
 def _shaped(

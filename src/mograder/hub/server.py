@@ -65,7 +65,7 @@ def _run(hub: Hub, sockets: list[socket.socket], on_ready: Callable[[str], None]
         backlog=BACKLOG,
         timeout_graceful_shutdown=3,
     )
-    server = _Server(config, hub, lambda: on_ready(url(sockets[0])))
+    server = _Server(config, hub, lambda: on_ready(url(sockets[0]).rstrip("/") + f"{hub.settings.root}/"))
     server.run(sockets=sockets)
 
 
@@ -80,6 +80,8 @@ def gateway_options(hub: Hub) -> Options:
         trusted_proxy=hub.gate.is_trusted,
         known_host=lambda host, from_proxy: hub.hosts.knows(host, from_proxy=from_proxy),
         shared_origin=hub.content is None or hub.content.mode != "owners",
+        root=hub.settings.root,
+        assets_path=f"{hub.settings.root}/_marimo/",
         speaks_for_many=hub.gate.is_proxys,
         granted=hub.granted,
         limits=Limits(
