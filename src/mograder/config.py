@@ -66,8 +66,13 @@ class HubSection(_Section):
     unix_socket_group: str = Field("", description="Group that may open the unix socket.")
     public_url: str = Field(
         "",
-        pattern=r"^(https?://[A-Za-z0-9.\-\[\]:]+/?)?$",
-        description="Where browsers find the hub, e.g. https://hub.example.edu; other host names are refused.",
+        pattern=r"^(https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9_~\-][A-Za-z0-9_~.\-]*)*/?)?$",
+        description="Where browsers find the hub, e.g. https://hub.example.edu or https://example.edu/hub.",
+    )
+    login_url: str = Field(
+        "",
+        pattern=r"^((https?:/)?/[!-~]*)?$",
+        description="Where who is not signed in does that; {target} in it is the path to come back to.",
     )
     logout_url: str = Field(
         "",

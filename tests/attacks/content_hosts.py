@@ -62,6 +62,10 @@ class Apart:
         where = f"http://127.0.0.1:{parts.port}{path}"
         return httpx.request(method, where, headers=fields, timeout=60, follow_redirects=False)
 
+    def dial(self) -> socket.socket:
+        """A connection to the hub's own port, whatever name is asked for there."""
+        return socket.create_connection(("127.0.0.1", urlsplit(self.hub_url).port or 80), timeout=60)
+
     def signed_in(self, user: str, *, https: bool = False) -> dict[str, str]:
         """The hub's cookie of somebody who has come through the proxy."""
         answer = self.ask(self.hub_url, **{**by_proxy(user), **(HTTPS if https else {})})
@@ -86,8 +90,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def hub_apart(course: Path, mode: str) -> Iterator[Apart]:
-    """A hub in one of `MODES`."""
+def hub_apart(course: Path, mode: str, more: str = "") -> Iterator[Apart]:
+    """A hub in one of `MODES`, with ``more`` in its configuration."""
     port, second = free_port(), free_port()
     public, host = f"http://{HUB_NAME}:{port}", MODES[mode].format(port=second)
     config = f"""[hub]
@@ -97,7 +101,7 @@ instructors = ["prof"]
 failed_logins_per_minute = 100000
 public_url = "{public}"
 content_host = "{host}"
-"""
+{more}"""
     content = ContentHost(public, host, SECRET) if host else None
     make_course(course, config)
     with running(course, "--port", str(port), dev=False, env={"MOGRADER_HUB_SECRET": SECRET}) as up:

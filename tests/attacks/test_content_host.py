@@ -24,7 +24,8 @@ MODES = [
     "owners",
     "port",
     "path",
-]  # one host for all is in between: the requests of `test_hand_off` are tried there, too
+    "host",
+]
 SCRIPT = """async ([hub, other, name]) => {{
     const pause = () => new Promise((go) => setTimeout(go, 1000));
     const within = (promise) => Promise.race([promise, new Promise((go) => setTimeout(go, 8000))]);

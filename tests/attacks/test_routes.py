@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +16,7 @@ from fastapi.routing import APIRoute
 
 from mograder.hub.identity.policy import Action
 from tests.api.test_access import PUBLIC, actions, routes
-from tests.support.hub import RunningHub, bare_course, by_proxy, running
+from tests.support.hub import RunningHub, bare_course, by_proxy, make_course, running
 
 pytestmark = pytest.mark.real
 
@@ -111,18 +115,23 @@ def is_ours(site: str | None, origin: str | None, hub: RunningHub) -> bool:
 def test_no_site_changes_anything_by_any_route_whatever_the_browser_says_of_it(
     hub: RunningHub, line: httpx.Client
 ) -> None:
-    """Origin x Sec-Fetch-Site x Sec-Fetch-Mode x every route that changes something."""
-    wrong = set()
-    for method, route in asked("POST"):
-        for site in SITES:
-            for origin in origins(hub):
-                fields = {"Sec-Fetch-Site": site, "Origin": origin, "Sec-Fetch-Mode": MODES[len(wrong) % 4]}
-                headers = {name: value for name, value in fields.items() if value is not None}
-                answer = line.request(method, address(route), headers={**by_proxy("bob"), **headers})
-                refused = answer.status_code == 403 and FROM_ELSEWHERE in answer.text
-                if refused == is_ours(site, origin, hub):
-                    wrong.add((route.path, site, origin, answer.status_code))
+    """Every route that changes something x Sec-Fetch-Site x Origin, with each Sec-Fetch-Mode and method in turn."""
+    wrong, tried = set(), set()
+    turns = itertools.cycle(
+        itertools.product(MODES, ["POST", "PUT", "POST", "PATCH", "POST", "DELETE", "POST"])
+    )
+    for _, route in asked("POST"):
+        for site, origin in itertools.product(SITES, origins(hub)):
+            mode, method = next(turns)
+            tried |= {(site, origin, mode), (site, origin, method)}
+            fields = {"Sec-Fetch-Site": site, "Origin": origin, "Sec-Fetch-Mode": mode}
+            headers = {name: value for name, value in fields.items() if value is not None}
+            answer = line.request(method, address(route), headers={**by_proxy("bob"), **headers})
+            refused = answer.status_code == 403 and FROM_ELSEWHERE in answer.text
+            if refused == is_ours(site, origin, hub):
+                wrong.add((route.path, method, site, origin, mode, answer.status_code))
     assert wrong == set()
+    assert len(tried) == len(SITES) * len(origins(hub)) * (len(MODES) + 4)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -153,18 +162,75 @@ def test_no_route_takes_text_for_json_or_a_form(line: httpx.Client) -> None:
     assert taken == set()
 
 
-def test_nothing_is_changed_by_asking_for_it(hub: RunningHub, line: httpx.Client) -> None:
+@pytest.fixture(scope="module")
+def busy(course_root: Path) -> Iterator[RunningHub]:
+    """A hub at which there is something to change: bob has a copy, and has it open."""
+    course = make_course(course_root / "changed-route-by-route", CONFIG)
+    with running(course, dev=False, env={"MOGRADER_HUB_SECRET": "s" * 40}) as up:
+        with up.client("bob") as http:
+            http.post("start-edit-deep/A1-Answer").raise_for_status()
+        with up.client("prof") as http:
+            http.post("sync-users", json={"users": ["bob", "alice"]}).raise_for_status()
+            http.get("/").raise_for_status()
+        yield up
+
+
+def state(hub: RunningHub) -> dict[str, Any]:
+    """Every file of the course, and every row of the database but for who was here and when."""
+    files = {
+        str(path): (path.stat().st_mtime_ns, path.stat().st_size)
+        for place in ("hub-notebooks", "hub-release", ".mograder/history")
+        for path in (hub.course / place).rglob("*")
+        if path.is_file()
+    }
+    with contextlib.closing(
+        sqlite3.connect(f"file:{hub.course}/.mograder/hub.db?mode=ro", uri=True)
+    ) as table:
+        rows = sorted(
+            row for row in table.iterdump() if not re.match(r'INSERT INTO "?(logins|visits|sessions)"?', row)
+        )
+    with hub.client("prof") as http:
+        running_now = [session["url"] for session in http.get("sessions").json()]
+    return {"files": files, "rows": rows, "sessions": running_now}
+
+
+BY_A_LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+BY_A_PICTURE = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+
+
+def test_nothing_is_changed_by_asking_for_it(busy: RunningHub) -> None:
     """GET, and what claims to be GET, on every route that changes something."""
-    shown = {route.path for method, route in asked("GET")}
-    answered = set()
-    for _, route in asked("POST"):
-        if route.path not in shown:
-            for override in ({}, {"X-HTTP-Method-Override": "POST"}, {"X-Method-Override": "POST"}):
-                for tail in ("", "?_method=POST"):
-                    answer = line.get(address(route) + tail, headers={**by_proxy("bob"), **override})
-                    answered |= {(route.path, answer.status_code)}
-    assert {status for _, status in answered} <= {404, 405, 422}
-    assert not (hub.course / "hub-notebooks" / "bob").exists()
+    before = state(busy)
+    assert [row for row in before["rows"] if "bob" in row] and before["files"]
+    shown, answered = {address(route) for _, route in asked("GET")}, set()
+    for user in ("bob", "prof"):
+        with busy.client(user) as http:
+            for _, route in asked("POST"):
+                where = address(route).replace("A9-None", "A1-Answer")
+                for override in ({}, {"X-HTTP-Method-Override": "POST"}, {"X-Method-Override": "POST"}):
+                    for tail in ("", "?_method=POST"):
+                        status = http.get(where + tail, headers=override).status_code
+                        answered |= {(address(route), status)} - {(path, 200) for path in shown}
+            assert http.get("assignments").status_code == 200  # whoever asked for /logout is still there
+    assert {status for _, status in answered} <= {403, 404, 405, 422}
+    assert state(busy) == before
+
+
+@pytest.mark.parametrize("how", [BY_A_LINK, BY_A_PICTURE], ids=["a link", "a picture"])
+def test_no_other_site_changes_anything_by_what_it_makes_a_browser_ask_for(
+    busy: RunningHub, how: dict[str, str]
+) -> None:
+    """Every route that is asked for by GET: what its owner's own click counts as exported for, too."""
+    before = state(busy)
+    with busy.client("bob") as http:
+        for _, route in asked("GET"):
+            with http.stream("GET", address(route).replace("A9-None", "A1-Answer"), headers=how):
+                pass  # some of the answers do not end
+        assert state(busy) == before
+        http.get("export/bob/A1-Answer").raise_for_status()
+    assert state(busy)["rows"] != before["rows"]  # or this would prove nothing
+    with busy.client("bob") as http:
+        http.post("download-release/bob/A1-Answer").raise_for_status()
 
 
 NO_NAMES = [

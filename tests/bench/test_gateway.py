@@ -22,8 +22,8 @@ def test_all_candidates_are_measured_with_little_of_everything(tmp_path: Path) -
             for rate in ("get_rate", "big_mb_s", "put_mb_s", "ws1_rate", "ws100_rate", "ws1000_rate"):
                 assert found[rate] > 0, (name, rate)
     # What holds on any machine, however busy: an answer is not collected before it is passed on.
-    assert sheet.medians["protocol"]["stalled_get_mb"] < 8
-    assert sheet.medians["protocol"]["stalled_ws_mb"] < 8
+    assert sheet.medians["protocol"]["stalled_get_mb"] < 4
+    assert sheet.medians["protocol"]["stalled_ws_mb"] < 4
     assert sheet.medians["httpx"]["stalled_get_mb"] > 50
     written = json.loads(sheet.write_to(tmp_path / "gateway.json").read_text())
     assert {"about", "medians", "ratios", "goals"} <= set(written)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.support.hub import make_course, running
+from tests.support.hub import NOTEBOOK, make_course, publish, running
 
 pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -37,6 +38,42 @@ def test_the_first_click_finds_the_editors_files_in_the_browser(
         cached = tab.evaluate(FROM_CACHE)
         assert sum(cached) >= len(wanted) * 0.9
         fresh.close()
+
+
+def test_in_a_second_notebook_no_file_of_the_editors_crosses_the_wire(
+    course_root: Path, context: BrowserContext
+) -> None:
+    """Of whatever type: only what is the notebook's own, and the hub's bar over it, is asked for again."""
+    course = make_course(course_root / "second-click")
+    publish(course, "A2-Again", NOTEBOOK.format(title="Once more"))
+    with running(course) as hub:
+        first = context.new_page()
+        first.goto(f"{hub.url}edit/{ITEM}")
+        expect(first.get_by_role("heading", name="The answer")).to_be_visible(timeout=120_000)
+        first.wait_for_load_state("networkidle")
+        second = context.new_page()
+        line = context.new_cdp_session(second)
+        responses: dict[str, dict[str, Any]] = {}
+        from_memory: set[str] = set()
+        line.on("Network.responseReceived", lambda event: responses.update({event["requestId"]: event}))
+        line.on("Network.requestServedFromCache", lambda event: from_memory.add(event["requestId"]))
+        line.send("Network.enable")
+        second.goto(f"{hub.url}edit/A2-Again")
+        expect(second.get_by_role("heading", name="Once more")).to_be_visible(timeout=120_000)
+        second.wait_for_load_state("networkidle")
+        kept, crossed = [], []
+        for number, event in responses.items():
+            answer = event["response"]
+            cached = answer["fromDiskCache"] or number in from_memory
+            (kept if cached else crossed).append((event["type"], answer["url"]))
+        editors = [(kind, url) for kind, url in kept if "/_marimo/" in url]
+        assert {"Script", "Stylesheet", "Font"} <= {kind for kind, _ in editors}
+        assert len(editors) > 100
+        assert [url for _, url in crossed if "/_marimo/" in url] == []
+        files = [
+            url for kind, url in crossed if kind in ("Script", "Stylesheet", "Font", "Image", "Manifest")
+        ]
+        assert [url for url in files if "/_hub/" not in url and "/static/" not in url] == []
 
 
 def test_the_course_page_warns_before_an_idle_notebook_is_stopped(

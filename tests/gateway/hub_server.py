@@ -21,7 +21,8 @@ import uvicorn
 
 from mograder.hub.gateway.answers import HUB_SECURITY
 from mograder.hub.gateway.assets import Assets
-from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.granted import Granted
+from mograder.hub.gateway.model import Activity, Grant, Refusal, RequestHead, Route, Target
 from mograder.hub.gateway.options import Limits, Options
 
 COOKIE = b"hub"
@@ -36,6 +37,7 @@ class TestDoor:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.events: list[list[str]] = []
+        self.granted = Granted()
 
     def admit(self, route: Route, head: RequestHead) -> Target | Refusal:
         who = viewer(head.headers)
@@ -47,9 +49,11 @@ class TestDoor:
         if name is None:
             return Refusal(404, b"<p>start page</p>", ((b"content-type", b"text/html"),))
         prefix = f"/{route.kind}/user/{route.user}/{route.item}/"
-        return Target(
-            str(self.directory / f"{name}.sock"), prefix, f"{route.user}-{route.item}", f"/w/{route.item}.py"
-        )
+        where, session_id = str(self.directory / f"{name}.sock"), f"{route.user}-{route.item}"
+        return Target(where, prefix, session_id, f"{route.item}.py", grant=Grant(who))
+
+    def refused(self, route: Route, head: RequestHead, refusal: Refusal) -> None:
+        self.events.append(["refused", str(refusal.status)])
 
     def activity(self, session_id: str, kind: Activity) -> None:
         self.events.append(["activity", session_id, kind])
@@ -98,6 +102,10 @@ class HubApp:
         if scope["path"] == "/hub/events":
             body: Any = list(self.door.events)
             self.door.events.clear()
+        elif scope["path"].startswith("/hub/end/"):
+            gone = scope["path"].rpartition("/")[2]
+            self.door.granted.end(lambda grant: grant.user == gone)
+            body = [grant.user for grant in self.door.granted.grants]
         elif scope["path"] == "/hub/headers":
             body = [[k.decode("latin-1"), v.decode("latin-1")] for k, v in scope["headers"]]
         else:
@@ -135,6 +143,7 @@ def settings(variant: str, door: TestDoor, chosen: Options) -> dict[str, Any]:
     from mograder.hub.gateway.protocol import protocol_class
 
     app = HubApp(door)
+    chosen = replace(chosen, granted=door.granted)
     if variant == "weak":
         chosen = replace(chosen, shared_origin=False)
     if variant != "asgi":

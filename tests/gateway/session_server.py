@@ -220,6 +220,12 @@ async def _service_worker(exchange: Exchange) -> None:
     exchange.answer(b"", b"Content-Type: text/javascript\r\nService-Worker-Allowed: /\r\n")
 
 
+@handler("script")
+async def _script(exchange: Exchange) -> None:
+    """Whatever the page wants it to be."""
+    exchange.answer(exchange.query["text"].encode(), b"Content-Type: text/javascript\r\n")
+
+
 @handler("cached")
 async def _cached(exchange: Exchange) -> None:
     exchange.answer(b"c", b"Cache-Control: public, max-age=60, s-maxage=99\r\n")

@@ -32,6 +32,9 @@ class Door:
         self.heads.append(head)
         return self.answer
 
+    def refused(self, route: Route, head: RequestHead, refusal: Refusal) -> None:
+        self.events.append(("refused", str(refusal.status)))
+
     def activity(self, session_id: str, kind: Activity) -> None:
         self.events.append((session_id, kind))
 
@@ -157,6 +160,57 @@ def test_a_session_that_is_gone_gets_the_doors_last_word() -> None:
     door.answer = Refusal(404, b"start it again")
     assert admission.unreachable(passed) == door.answer
     assert door.events == [("s1", "lost"), ("s1", "lost")]
+
+
+REFUSED = {
+    "a foreign name": (421, head(), STATUS, {"known_host": lambda *_: False}),
+    "a host that can be none": (400, head(), STATUS, {"public_origin": "http://a b"}),
+    "another sites change": (403, head("POST", origin="http://evil.example"), CHANGE, {}),
+    "another sites websocket": (403, head(websocket=True, origin="null"), SOCKET, {}),
+    "a closed route": (403, head(), Place(ROUTE, b"terminal/ws"), {}),
+    "another file": (403, head(), Place(ROUTE, b"?file=/etc/passwd"), {}),
+    "a service worker": (403, head(service_worker="script"), STATUS, {}),
+    "a service worker by its destination": (403, head(sec_fetch_dest="serviceworker"), STATUS, {}),
+    "a proxys method": (405, head("TRACE"), STATUS, {}),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_the_hub_hears_of_what_the_gateway_refuses_by_itself(name: str) -> None:
+    number, request, place, settings = REFUSED[name]
+    door = Door()
+    refusal = Admission(door, Options(**settings)).decide(place, request)
+    assert isinstance(refusal, Refusal) and refusal.status == number
+    assert door.events == [("refused", str(number))]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_under_https_says_that_it_is_for_good(name: str) -> None:
+    number, request, place, settings = REFUSED[name]
+    field = (b"strict-transport-security", b"max-age=31536000")
+    for scheme in ("http", "https"):
+        asked = RequestHead(request.method, b"/", request.headers, "10.0.0.1", scheme, request.is_websocket)
+        if "public_origin" in settings:
+            settings = {"public_origin": f"{scheme}://a b"}
+        refusal = Admission(Door(), Options(**settings)).decide(place, asked)
+        assert isinstance(refusal, Refusal) and refusal.status == number
+        assert (field in refusal.headers) == (scheme == "https")
+
+
+def test_on_an_origin_of_its_own_a_notebook_may_have_a_service_worker() -> None:
+    assert passage(head(service_worker="script"), shared_origin=False)
+
+
+def test_a_session_hears_of_whose_public_files_are_wanted_and_nobody_else_says_it() -> None:
+    admission = Admission(Door(), Options())
+
+    def told(rest: bytes) -> list[bytes]:
+        passed = admission.decide(Place(ROUTE, rest), head(x_notebook_id="/etc/passwd"))
+        assert isinstance(passed, Passage)
+        return [value for name, value in admission.request_fields(passed) if name == b"x-notebook-id"]
+
+    assert told(b"public/a.png") == [b"%2Fwork%2FA1.py"]
+    assert told(b"publicity") == [b"/etc/passwd"]
 
 
 def test_only_a_save_is_a_save() -> None:

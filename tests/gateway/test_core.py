@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from mograder.errors import Malformed
 from mograder.hub.gateway import answers, wire
 from mograder.hub.gateway.core import Gateway
-from mograder.hub.gateway.model import Refusal
+from mograder.hub.gateway.model import Grant, Refusal, Target
 from mograder.hub.gateway.options import Limits
 from mograder.hub.gateway.pool import Pool
 from mograder.hub.gateway.transports import LastWords
@@ -61,10 +62,20 @@ def test_an_answers_framing_is_found() -> None:
 
 def test_a_pool_counts_what_a_session_uses() -> None:
     pool = Pool(Limits(connections_per_session=2))
-    assert pool.enter("a") and pool.enter("a") and not pool.enter("a") and pool.enter("b")
-    pool.leave("a")
-    assert pool.enter("a")
+    a, b = (dataclasses.replace(TARGET, session_id=name) for name in "ab")
+    assert pool.enter(a) and pool.enter(a) and not pool.enter(a) and pool.enter(b)
+    pool.leave(a)
+    assert pool.enter(a)
     assert pool.take(TARGET, 0.0) is None and pool.empty
+
+
+def test_a_person_has_so_many_over_all_sessions_and_others_have_theirs() -> None:
+    pool = Pool(Limits(connections_per_user=2))
+    a, b = (Target(f"/s/{name}", f"/{name}/", name, f"/{name}.py", grant=Grant("alice")) for name in "ab")
+    bobs = dataclasses.replace(a, grant=Grant("bob"))
+    assert pool.enter(a) and pool.enter(b) and not pool.enter(b) and pool.enter(bobs)
+    pool.leave(a)
+    assert pool.enter(b) and not pool.enter(a)
 
 
 def test_reports_are_bounded_in_time() -> None:

@@ -14,13 +14,18 @@ def directives(policy: str) -> dict[str, list[str]]:
     return {name: sources for name, *sources in parts}
 
 
+def test_a_worker_starts_from_a_page_alone_and_never_from_a_file() -> None:
+    """A service worker starts from a file, and makes up pages that have no policy."""
+    policy = directives(session_policy("https://hub.example", "/edit/user/a/A1/", "/_marimo/"))
+    assert policy["worker-src"] == ["blob:"]
+
+
 def test_everything_that_reaches_out_is_bound_to_the_sessions_path() -> None:
     policy = directives(session_policy("https://hub.example", "/edit/user/a/A1/", "/_marimo/"))
     for name in (
         "connect-src",
         "script-src",
         "frame-src",
-        "worker-src",
         "default-src",
         "style-src",
         "font-src",

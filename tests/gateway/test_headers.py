@@ -13,6 +13,7 @@ from mograder.hub.gateway.headers import (
 )
 
 NAMES = re.compile(rb"session(_[A-Za-z0-9_-]{1,64})?")
+NOT_SHARED = (b"cache-control", b"private, no-cache")
 PREFIX = b"/edit/user/m%C3%BCller/A1/"
 URL = "https://hub.example/edit/user/m%C3%BCller/A1/a/b?c=d"
 
@@ -22,7 +23,9 @@ def up(*headers: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
 
 
 def down(*headers: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    return to_browser(headers, url=URL, prefix=PREFIX, cookie_names=NAMES, security=())
+    """What comes down; without what is added where a session does not say how to keep its answer."""
+    crossed = to_browser(headers, url=URL, prefix=PREFIX, cookie_names=NAMES, security=())
+    return [pair for pair in crossed if pair != NOT_SHARED]
 
 
 def test_a_session_is_told_where_it_is() -> None:
@@ -114,9 +117,31 @@ def test_a_session_on_an_origin_of_its_own_is_not_confined_but_framed_by_nobody_
     [
         (b"public, max-age=60", b"private, max-age=60"),
         (b"max-age=60, s-maxage=9, must-revalidate", b"private, max-age=60, must-revalidate"),
-        (b"private, no-cache", b"private, no-cache"),
-        (b"max-age=86400", b"max-age=86400"),
+        (b"private, max-age=5", b"private, max-age=5"),
+        (b"Private", b"Private"),
+        (b"no-store", b"no-store"),
+        (b"public, no-store", b"no-store"),
+        (b"max-age=86400", b"private, max-age=86400"),
+        (b"max-age=86400, x-private", b"private, max-age=86400, x-private"),
+        (b"public", b"private"),
+        (b"", b"private"),
     ],
 )
 def test_shared_caches_get_nothing(value: bytes, kept: bytes) -> None:
     assert down((b"cache-control", value)) == [(b"cache-control", kept)]
+
+
+@pytest.mark.parametrize("said", [[], [(b"etag", b"x")], [(b"cache-control", b"no-cache")]])
+def test_what_a_session_says_nothing_about_is_its_viewers_alone_and_asked_for_again(
+    said: list[tuple[bytes, bytes]],
+) -> None:
+    crossed = to_browser(said, url=URL, prefix=PREFIX, cookie_names=NAMES, security=())
+    assert [pair for pair in crossed if pair[0] == b"cache-control"] == [NOT_SHARED]
+
+
+@pytest.mark.parametrize("shared_origin", [True, False])
+def test_under_https_a_sessions_answers_say_that_it_is_for_good(shared_origin: bool) -> None:
+    name = b"strict-transport-security"
+    secure = dict(security_fields("https://h", "/edit/user/a/b/", "/_marimo/", (), shared_origin))
+    assert secure[name] == b"max-age=31536000"
+    assert name not in dict(security_fields("http://h", "/edit/user/a/b/", "/_marimo/", (), shared_origin))

@@ -19,6 +19,7 @@ from tests.gateway.conftest import hub_process
 
 pytestmark = [pytest.mark.real, pytest.mark.browser]
 
+ASKS = "fetch('/hub/whoami', {method: 'POST', body: 'x'}).then((r) => r.text())"
 ATTACKS = {
     "fetch a page of the hub": "return await (await fetch('/hub/whoami')).text()",
     "fetch another's notebook": "return await (await fetch('/edit/user/bob/t1/ok')).text()",
@@ -50,6 +51,19 @@ ATTACKS = {
             w.onmessage = e => yes(e.data); w.onerror = no })""",
     "work from a static file": """return await new Promise((yes, no) => {
             const w = new Worker(STATIC, {type: 'module'}); w.onerror = no; pause().then(() => yes('started')) })""",
+    "post from a worker of one's own": f"return await heard(new Worker(script(`{ASKS}.then(postMessage)`)))",
+    "post from a module of one's own": f"""return await heard(new Worker(script(`{ASKS}.then(postMessage)`),
+        {{type: 'module'}}))""",
+    "post from a shared worker": f"""const w = new SharedWorker(script(`onconnect = (e) =>
+        {ASKS}.then((t) => e.ports[0].postMessage(t))`)); return await heard(w.port)""",
+    "post from a service worker": f"""const worker = await serving(`onmessage = (e) =>
+        {ASKS}.then((t) => e.source.postMessage(t))`);
+        const answer = heard(navigator.serviceWorker); worker.postMessage('go'); return await answer""",
+    "answer for oneself": """await serving(`onfetch = (e) => { if (e.request.url.endsWith('made'))
+            e.respondWith(new Response('<script>fetch("/hub/whoami").then((r) => r.text())'
+                + '.then((t) => parent.found = t)</' + 'script>', {headers: {'Content-Type': 'text/html'}})) }`);
+        const f = document.createElement('iframe'); f.src = 'made'; document.body.append(f);
+        for (let n = 0; n < 20 && !window.found; n++) await pause(); return window.found""",
     "serve the whole hub": "await navigator.serviceWorker.register('sw', {scope: '/'}); return 'registered'",
     "write into a document of one's own": """const f = document.createElement('iframe');
         f.srcdoc = '<script>fetch("/hub/whoami").then(r => r.text()).then(t => parent.found = t)</' + 'script>';
@@ -79,19 +93,28 @@ def static_script() -> str:
 
 def outcomes(browser: Browser, hub: Hub) -> dict[str, str]:
     """Open the hostile page as "prof" and return what each attack got ("" for nothing)."""
-    context = browser.new_context()
     origin = hub.origin.decode()
-    context.add_cookies([{"name": "hub", "value": "prof", "url": origin}])
     found = {}
     for name, body in ATTACKS.items():
+        context = browser.new_context()  # what one leaves behind changes what the next one gets
+        context.add_cookies([{"name": "hub", "value": "prof", "url": origin}])
         page = context.new_page()
         page.goto(f"{origin}/edit/user/alice/t1/page")
         script = f"""async () => {{ const STATIC = '{static_script()}';
             const pause = () => new Promise(r => setTimeout(r, 200));
+            const script = (text) => 'script?text=' + encodeURIComponent(text);
+            const heard = (port) => new Promise((yes, no) => {{
+                port.onmessage = (e) => yes(e.data); port.onerror = no; port.start?.();
+                port.startMessages?.(); setTimeout(no, 4000) }});
+            const serving = async (text) => {{
+                const all = `oninstall = () => skipWaiting();
+                    onactivate = (e) => e.waitUntil(clients.claim()); ${{text}}`;
+                const taken = new Promise((yes) => {{ navigator.serviceWorker.oncontrollerchange = yes }});
+                await navigator.serviceWorker.register(script(all), {{scope: './'}});
+                await taken; return navigator.serviceWorker.controller }};
             try {{ return String((await (async () => {{ {body} }})()) || '') }} catch (e) {{ return '' }} }}"""
         found[name] = page.evaluate(script)
-        page.close()
-    context.close()
+        context.close()
     return found
 
 

@@ -51,6 +51,8 @@ if __name__ == "__main__":
     app.run()
 """
 
+PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="77" height="7"/>'
+
 
 @pytest.fixture(scope="module")
 def notebook() -> Iterator[Path]:
@@ -59,6 +61,8 @@ def notebook() -> Iterator[Path]:
         directory = Path(name)
         path = directory / "nb.py"
         path.write_text(NOTEBOOK)
+        (directory / "public").mkdir()
+        (directory / "public" / "picture.svg").write_text(PICTURE)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(directory / "nb.sock"))
         listener.listen(128)
@@ -181,4 +185,19 @@ def test_the_page_works_under_the_confining_policy_and_survives_a_restart_of_the
         assert eventually(lambda: ["activity", "alice-nb", "opened"] in second.events(), seconds=20)
         assert page.get_by_role("heading", name="The answer is 42").is_visible()
     assert hosts == {f"127.0.0.1:{port}"}
-    assert violations == []
+    # marimo's own service worker is the only thing that is refused; what it is for works without.
+    assert [text for text in violations if "public-files-sw.js" not in text] == []
+
+
+@pytest.mark.browser
+def test_what_lies_in_the_notebooks_public_directory_is_shown(notebook: Path, page: Page) -> None:
+    with hub_process("protocol", notebook.parent) as hub:
+        origin = hub.origin.decode()
+        page.context.add_cookies([{"name": "hub", "value": "alice", "url": origin}])
+        page.goto(f"{origin}{BASE}/")
+        page.get_by_role("heading", name="The answer is 42").wait_for()
+        width = page.evaluate(
+            """async () => { const i = new Image(); i.src = 'public/picture.svg'; await i.decode(); return i.width }"""
+        )
+        assert width == 77
+        assert page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)") == 0

@@ -30,6 +30,15 @@ def test_an_address_has_so_many_and_the_hub_so_many() -> None:
     assert seats.count == 5
 
 
+def test_a_network_of_ipv6_addresses_sits_like_one() -> None:
+    seats = Seats(5, 2)
+    said = [seats.take(f"2001:db8:1:2::{number}", unbounded=False) for number in range(3)]
+    assert [refusal is None for refusal in said] == [True, True, False]
+    assert seats.take("2001:db8:1:3::1", unbounded=False) is None
+    seats.leave("2001:db8:1:2::0")
+    assert seats.take("2001:db8:1:2::ffff", unbounded=False) is None
+
+
 @pytest.fixture(scope="module")
 def hub(course_root: Path) -> Iterator[RunningHub]:
     course = make_course(course_root / "seats", CONFIG)

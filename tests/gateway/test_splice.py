@@ -301,6 +301,7 @@ def test_a_browser_that_has_finished_sending_still_hears_the_session(spliced: Hu
 
 
 def test_memory_stays_flat_while_a_browser_does_not_read(spliced: Hub) -> None:
+    asyncio.run(state(spliced))
     before = spliced.rss()
     with spliced.connect(receive_buffer=65536) as connection:
         connection.send(spliced.upgrade())
@@ -314,7 +315,7 @@ def test_memory_stays_flat_while_a_browser_does_not_read(spliced: Hub) -> None:
 
         assert eventually(stopped)
         assert counts[-1] < 64 * MEBIBYTE
-        assert spliced.rss() - before < 16 * MEBIBYTE
+        assert spliced.rss() - before < 4 * MEBIBYTE
         connection.reset()
     assert eventually(lambda: asyncio.run(state(spliced)).get("push_ended") == "broken off")
 
@@ -361,6 +362,40 @@ def test_a_heartbeat_is_no_input_and_no_output(spliced: Hub) -> None:
         connection.send(masked(b"hello"))
         connection.take(7)
         assert {"input", "output"} <= set(activities(spliced))
+
+
+def test_whose_leave_ends_is_parted_with_and_others_go_on(hub: Hub) -> None:
+    async def main() -> None:
+        profs = {"Cookie": "hub=prof"}
+        async with (
+            asyncio.timeout(30),
+            dial(hub) as alices,
+            dial(hub) as hers_too,
+            dial(hub, headers=profs) as other,
+        ):
+            assert hub.get(b"/hub/end/alice").status == 200
+            for socket in (alices, hers_too):
+                with pytest.raises(ConnectionClosed):
+                    await socket.recv()
+                assert socket.close_code == 1008
+            await other.send("still here")
+            assert await other.recv() == "still here"
+        async with asyncio.timeout(10), dial(hub) as again:
+            await again.send("CMD state")
+            await again.recv()
+
+    asyncio.run(main())
+    assert eventually(lambda: hub.get(b"/hub/end/nobody").json() == [])
+
+
+def test_a_half_written_frame_ends_first_and_nothing_more_is_heard(spliced: Hub) -> None:
+    with spliced.connect() as connection:
+        opened(connection.send(spliced.upgrade() + masked(b"CMD half")))
+        assert connection.take(7) == b"\x81\x0ahalf-"
+        assert spliced.get(b"/hub/end/alice").status == 200
+        connection.send(masked(b"CMD close 4001"))  # by whom it does not matter: nobody hears it
+        spliced.session(b"release")
+        assert connection.rest() == b"whole" + b"\x88\x02\x03\xf0"  # 1008, policy violation
 
 
 @pytest.fixture

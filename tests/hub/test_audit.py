@@ -110,12 +110,33 @@ def test_every_change_that_was_made_is_a_line_of_its_own(tmp_path: Path) -> None
 def test_a_flood_of_different_refusals_fills_no_disk_and_no_memory(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "audit.log", max_bytes=20_000, keep=3)
     for number in range(5000):
-        log.note(entry(f"/x{number}", 403))
+        log.note(Entry(None, f"192.0.2.{number}", "GET", f"/x{number}", 403))
     log.close()
     assert {path.name for path in tmp_path.iterdir()} == {"audit.log", *(f"audit.log.{n}" for n in (1, 2, 3))}
     assert all(path.stat().st_size <= 20_000 for path in tmp_path.iterdir())
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in tmp_path.iterdir())
-    assert lines(tmp_path / "audit.log")[-1]["did"] == "POST /x4999"
+    last = lines(tmp_path / "audit.log")[-1]
+    assert (last["did"], last["repeated"]) == (" more than are listed", 3999)
+
+
+def test_of_many_different_refusals_of_one_address_some_are_told_apart_and_others_lose_nothing(
+    tmp_path: Path,
+) -> None:
+    now = 0.0
+    log = AuditLog(tmp_path / "audit.log", clock=lambda: now)
+    for number in range(5000):
+        log.note(Entry(None, "192.0.2.9", "GET", f"/edit/user/x/{number}/", 403))
+        if number == 4000:
+            log.note(entry("/reset/bob/A1", 403))
+    flood = [row for row in lines(tmp_path / "audit.log") if row["from"] == "192.0.2.9"]
+    assert len(flood) == 51
+    assert (flood[-1]["did"], flood[-1]["rule"]) == (" more than are listed", "too many refusals at once")
+    assert lines(tmp_path / "audit.log")[-1]["did"] == "POST /reset/bob/A1"
+    now = 11.0
+    log.note(Entry(None, "192.0.2.9", "GET", "/edit/user/x/again/", 403))
+    assert lines(tmp_path / "audit.log")[-1]["did"] == "GET /edit/user/x/again/"
+    log.close()
+    assert 4949 in [row.get("repeated") for row in lines(tmp_path / "audit.log")]
 
 
 def test_it_goes_on_where_the_last_hub_ended(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mograder.course import Course
 from mograder.hub.api import forms
 from mograder.hub.app import Hub, build
 from mograder.hub.middleware import BodyLimit, Message, Scope
+from mograder.hub.pages.assets import static_table
 from mograder.hub.pages.render import content_security_policy
 from mograder.hub.settings import Options, combine
 from mograder.sessions.launchers.process import ProcessLauncher
@@ -168,6 +169,93 @@ def test_the_pages_carry_the_word_of_who_looks_and_the_strict_policy(hub: Hub) -
 def test_https_is_for_good(hub: Hub) -> None:
     (page,) = ask(hub, ("GET", "/", {"headers": {"X-Forwarded-Proto": "https"}}))
     assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+APART = 'public_url = "https://hub.example.edu"\ncontent_host = "*.c.example.edu"\nfailed_logins_per_minute = 10\n'
+
+
+def hand_off(hub: Hub, ticket: str = "forged", **fields: str) -> tuple[str, str, dict[str, Any]]:
+    """The request of a browser that comes to the content host with a ticket for alice's notebook."""
+    assert hub.content is not None
+    where = hub.content.origin("alice").removeprefix("https://")
+    path = f"/edit/user/alice/A1-Answer/_hub/hand-off?ticket={ticket}"
+    return "GET", path, {"headers": {"Host": where, "Accept": "text/html", **fields}}
+
+
+@pytest.mark.parametrize("hub", [APART], indirect=True)
+def test_bad_tickets_are_held_up_by_address_and_written_down_once(hub: Hub) -> None:
+    answers = ask(hub, *[hand_off(hub, f"forged-{number}") for number in range(700)], user=None)
+    assert [answer.status_code for answer in answers] == [403] * 10 + [429] * 690
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    refused, held_up = audited(hub)
+    assert (refused["did"], refused["status"]) == ("GET /edit/user/alice/A1-Answer/_hub/hand-off", 403)
+    assert (refused["owner"], refused["item"], refused["from"]) == ("alice", "A1-Answer", "127.0.0.1")
+    assert refused["rule"] == "a ticket works once, soon, in one browser"
+    assert held_up["status"] == 429
+
+
+HUB_OF_ITS_OWN = {"Host": "hub.example.edu"}
+ANSWERS = {
+    "a hand-off that fails": (403, lambda hub: hand_off(hub)),
+    "the way to the hub": (303, lambda hub: ("GET", "/validate-report/alice/A1-Answer", hand_off(hub)[2])),
+    "nothing at the content host": (404, lambda hub: ("GET", "/", hand_off(hub)[2])),
+    "a shared file": (404, lambda hub: ("GET", "/_marimo/x/y.js", {"headers": HUB_OF_ITS_OWN})),
+    "a page": (401, lambda hub: ("GET", "/", {"headers": HUB_OF_ITS_OWN})),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("hub", [APART], indirect=True)
+def test_whatever_is_answered_https_is_for_good(hub: Hub, name: str) -> None:
+    status, asked = ANSWERS[name]
+    (answer,) = ask(hub, asked(hub), user=None)
+    assert answer.status_code == status
+    assert answer.headers.get_list("Strict-Transport-Security") == ["max-age=31536000"]
+
+
+def test_a_file_that_shared_caches_keep_brings_nobody_a_login(hub: Hub) -> None:
+    """One that is kept with a cookie on it hands the login of who came first to all who come after."""
+    files = [f"/{address}" for address in static_table()]
+    answers = ask(hub, *[("GET", path, {}) for path in (*files, "/static/x/none.css")])
+    assert {answer.status_code for answer in answers[:-1]} == {200}
+    assert all(answer.headers["Cache-Control"].startswith("public") for answer in answers[:-1])
+    assert not [answer for answer in answers if "Set-Cookie" in answer.headers]
+    assert hub.app.state.logins.of("alice") == []
+    (page,) = ask(hub, ("GET", "/", {}))
+    assert "Set-Cookie" in page.headers and page.headers["Cache-Control"] == "no-store"
+
+
+EMBEDDED = [("no-cors", "image"), ("no-cors", "script"), ("cors", "empty"), ("navigate", "iframe")]
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site", "nonsense"])
+@pytest.mark.parametrize(("mode", "dest"), EMBEDDED)
+def test_other_sites_may_link_to_the_hub_and_embed_nothing_of_it(
+    hub: Hub, site: str, mode: str, dest: str
+) -> None:
+    fields = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+    for path in ("/", "/assignments", "/export/alice/A1-Answer", "/static/x/hub.css"):
+        for method in ("GET", "HEAD"):
+            (answer,) = ask(hub, (method, path, {"headers": fields}))
+            assert answer.status_code == 403
+    link = {**fields, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    (answer,) = ask(hub, ("GET", "/", {"headers": link}))
+    assert answer.status_code == 200
+    assert audited(hub)[0]["rule"] == "other sites may link here and nothing else"
+
+
+def test_a_link_of_another_site_makes_no_notebook_count_as_exported(hub: Hub) -> None:
+    export, status = "/export/alice/A1-Answer", "/status/alice/A1-Answer"
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    ask(hub, ("POST", "/download-release/alice/A1-Answer", {}))
+    before = ask(hub, ("GET", status, {}))[0].json()["file_status"]
+    given, after = ask(hub, ("GET", export, {"headers": link}), ("GET", status, {}))
+    assert given.status_code == 200
+    assert after.json()["file_status"] == before != "exported"
+    _, own = ask(
+        hub, ("GET", export, {"headers": {**link, "Sec-Fetch-Site": "same-origin"}}), ("GET", status, {})
+    )
+    assert own.json()["file_status"] == "exported"
 
 
 def test_an_error_of_the_hubs_own_tells_no_secret(

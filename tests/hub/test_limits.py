@@ -93,6 +93,14 @@ def test_an_address_that_fails_to_sign_in_too_often_waits() -> None:
     assert found.stranger("192.0.2.7") is None
 
 
+def test_another_address_of_the_same_ipv6_network_waits_as_well() -> None:
+    found = limits(Clock(), failed_logins_per_minute=5)
+    for number in range(5):
+        found.failed(f"2001:db8:1:2::{number}")
+    assert found.stranger("2001:db8:1:2:3:4:5:6") is not None
+    assert found.stranger("2001:db8:1:3::1") is None
+
+
 def test_a_class_of_100_behind_one_address_is_never_in_the_way_of_itself() -> None:
     found = Limits(HubSection(), Clock())
     people = [Identity(f"student{number}", Role.STUDENT, "proxy") for number in range(100)]

@@ -23,6 +23,7 @@ from tests.support.processes import eventually
 HERE = Path(__file__).parent
 CONFIGURATIONS = HERE.parents[1] / "docs" / "proxies"
 NAME = "hub.localhost"
+CONTENT_NAME = "content.localhost"
 CLIENT, CLIENT_SECRET = "mograder-hub", "client-canary-" + "c" * 32
 MODULES = (
     *("auth_openidc", "authn_core", "authz_core", "authz_user", "headers", "mpm_event"),
@@ -161,8 +162,11 @@ def apache(site: Site, issuer: str, backend: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def nginx(site: Site, issuer: str, backend: str) -> Iterator[None]:
-    """The documented nginx in front of a hub that listens on the unix socket ``backend``."""
+def nginx(site: Site, issuer: str, backend: str, *, content: bool = False, below: str = "") -> Iterator[None]:
+    """The documented nginx in front of a hub that listens on the unix socket ``backend``.
+
+    ``content``: with its content host. ``below``: the path that the hub is at, as the documentation says to write it.
+    """
     told = {"issuer": issuer, "public": site.url.rstrip("/"), "client": CLIENT, "secret": CLIENT_SECRET}
     text = (CONFIGURATIONS / "nginx.conf").read_text()
     with node("login_service.mjs", told, site.directory) as login:
@@ -177,10 +181,28 @@ def nginx(site: Site, issuer: str, backend: str) -> Iterator[None]:
         for documented, value in own.items():
             assert text.count(documented) == 1, documented
             text = text.replace(documented, value)
+        if below:
+            assert text.count("location / {") == 1
+            text = text.replace("location / {", f"location {below}/ {{")
+        text += _content_host(site) if content else ""
         user = "user www-data;" if os.geteuid() == 0 else ""
         main = NGINX.format(dir=site.directory, user=user)
         with _server(site, text, main, needed("nginx"), "-c"):
             yield
+
+
+def _content_host(site: Site) -> str:
+    text = (CONFIGURATIONS / "nginx-content.conf").read_text()
+    own = {
+        "listen 443 ssl;": f"listen 127.0.0.1:{site.port} ssl;",
+        "server_name *.content.example.edu;": f"server_name *.{CONTENT_NAME};",
+        "/etc/letsencrypt/live/content.example.edu/fullchain.pem": str(site.certificate),
+        "/etc/letsencrypt/live/content.example.edu/privkey.pem": str(site.key),
+    }
+    for documented, value in own.items():
+        assert text.count(documented) == 1, documented
+        text = text.replace(documented, value)
+    return text
 
 
 @contextlib.contextmanager

@@ -23,10 +23,11 @@ from mograder.hub.audit import AuditLog
 from mograder.hub.belongings import Belongings
 from mograder.hub.content import ContentHost, content_host
 from mograder.hub.content_door import ContentDoor
-from mograder.hub.content_site import ContentSite
+from mograder.hub.content_site import ContentSite, ContentVisitors
 from mograder.hub.coursework import Coursework
 from mograder.hub.door import HubDoor
 from mograder.hub.gateway.assets import Assets
+from mograder.hub.gateway.granted import Granted
 from mograder.hub.guards import Audited, BodyKinds, RateLimit
 from mograder.hub.history import History
 from mograder.hub.hosts import Hosts
@@ -53,9 +54,11 @@ from mograder.hub.pages import account, bar, brand, teach, teach_tables, teach_w
 from mograder.hub.pages import files as file_pages
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import versions as version_pages
+from mograder.hub.prefix import Below
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
 from mograder.hub.settings import Settings
 from mograder.hub.snapshots import Snapshots
+from mograder.hub.standing import Standing
 from mograder.hub.store.classroom import AttemptTable, MessageTable, VisitTable
 from mograder.hub.store.database import open_database
 from mograder.hub.store.state import CopyTable, LoginTable, OriginTable, ResultTable, SessionTable, TokenTable
@@ -72,7 +75,8 @@ from mograder.sessions.manager import Sessions
 log = logging.getLogger("mograder.hub")
 
 SWEEP_SECONDS = 15.0
-"""How often idle sessions are looked for (or a quarter of ``session_ttl``, if that is less)."""
+"""How often idle sessions, and people who may not be in any more, are looked for; at least four times in a
+``session_ttl``."""
 
 HOUSEKEEPING_SECONDS = 86400.0
 
@@ -89,6 +93,7 @@ class Hub:
     settings: Settings
     engine: Engine
     content: ContentHost | None
+    granted: Granted
 
 
 def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
@@ -108,7 +113,11 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         state_dir / "sessions",
         ttl=settings.hub.session_ttl,
         admission=Admission(settings.hub.max_sessions, reserve=settings.hub.reserve_memory_mb << 20),
+        root=settings.root,
     )
+    granted = Granted()
+    standing = Standing(granted, gate, ledger)
+    logins.on_end = standing.login_ended
     audit, limits = AuditLog(state_dir / AUDIT_FILE), Limits(settings.hub)
     app = FastAPI(
         title="mograder hub",
@@ -116,13 +125,15 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         description="The contract between a course hub and the programs that use it.",
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: _lifespan(app, sessions, [logins, ledger], settings, engine, audit),
+        redirect_slashes=not settings.root,  # they name the whole address, and know of no path before it
+        lifespan=lambda app: _lifespan(app, sessions, [logins, ledger], standing, settings, engine, audit),
     )
     app.state.settings = settings
     app.state.gate = gate
     app.state.logins = logins
     app.state.brand = brand.load(settings.hub, settings.course.root)
     app.state.ledger = ledger
+    app.state.standing = standing
     app.state.content_door = content_door
     app.state.apart = content is not None and content.is_another_name
     assets = Assets(state_dir / "assets")
@@ -162,10 +173,12 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         limits,
         audit,
         content=content_door,
+        login_url=settings.hub.login_url,
+        root=settings.root,
         page_end=partial(bar.page_end, settings, root=root),
         on_saved=snapshots.note,
     )
-    return Hub(app, door, gate, hosts, sessions, settings, engine, content)
+    return Hub(app, door, gate, hosts, sessions, settings, engine, content, granted)
 
 
 def notice(settings: Settings, isolation: Isolation) -> str | None:
@@ -238,6 +251,7 @@ def _coursework(
         validate_timeout=settings.hub.validate_timeout,
         isolation=isolation,
         assets=assets,
+        root=settings.root,
     )
 
 
@@ -260,13 +274,15 @@ def _wrap(
     app.add_middleware(BodyKinds)
     app.add_middleware(Speaking)
     app.add_middleware(CrossSite)
+    app.add_middleware(ContentSite, door=content)
     app.add_middleware(RateLimit, limits=limits)
     app.add_middleware(Audited, audit=audit)
     app.add_middleware(Identification, gate=gate)
-    app.add_middleware(ContentSite, door=content, gate=gate)
+    app.add_middleware(ContentVisitors, door=content, gate=gate)
     app.add_middleware(SecurityHeaders, form_targets=() if content is None else content.host.sources)
     app.add_middleware(Aside, prefix="/_marimo/", aside=assets)
     app.add_middleware(KnownHosts, gate=gate, hosts=hosts)
+    app.add_middleware(Below, root=settings.root)
 
 
 @contextlib.asynccontextmanager
@@ -274,6 +290,7 @@ async def _lifespan(
     app: FastAPI,
     sessions: Sessions,
     notes: Sequence[Logins | Ledger],
+    standing: Standing,
     settings: Settings,
     engine: Engine,
     audit: AuditLog,
@@ -282,7 +299,7 @@ async def _lifespan(
     if adopted:
         log.info("%d notebooks were open and go on", len(adopted))
     tasks = [
-        asyncio.create_task(_sweep(sessions, notes, settings.hub.session_ttl)),
+        asyncio.create_task(_sweep(sessions, notes, standing, settings.hub.session_ttl)),
         asyncio.create_task(app.state.coursework.warm_all()),
         asyncio.create_task(_housekeeping(app.state.coursework)),
     ]
@@ -309,12 +326,15 @@ async def _housekeeping(work: Coursework) -> None:
             log.exception("tidying up failed; it is tried again tomorrow")
 
 
-async def _sweep(sessions: Sessions, notes: Sequence[Logins | Ledger], ttl: float) -> None:
+async def _sweep(
+    sessions: Sessions, notes: Sequence[Logins | Ledger], standing: Standing, ttl: float
+) -> None:
     while True:
         await asyncio.sleep(min(SWEEP_SECONDS, ttl / 4))
         try:
             await sessions.sweep()
             for kept in notes:
                 await asyncio.to_thread(kept.write_down)
+            await standing.recheck()
         except Exception:
-            log.exception("looking for idle notebooks failed; it is tried again")
+            log.exception("looking for idle notebooks and ended logins failed; it is tried again")

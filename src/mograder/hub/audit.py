@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,12 +19,16 @@ log = logging.getLogger("mograder.audit")
 
 FILE_NAME = "audit.log"
 
-REFUSED = frozenset((400, 401, 403, 413, 415, 422, 429))
+REFUSED = frozenset((400, 401, 403, 413, 415, 421, 422, 429))
 """Answers that say no to a request that could have been carried out if somebody else had asked, or better."""
 
 _LONGEST = 300  # characters of one value
 _ECHO_SECONDS = 10.0
 _MOST_ECHOES = 1000
+_MOST_OF_ONE, _MOST_OF_ALL = (
+    50,
+    1000,
+)  # different refusals within that time, by whom they are of; more are one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,9 @@ class AuditLog:
     """Lines of JSON in ``path`` (mode 0600), which is set aside when it has grown to ``max_bytes``.
 
     ``keep`` older files remain (``audit.log.1`` is the newest of them), so that a flood fills no disk. One refusal
-    that comes again and again within ten seconds is written once, and then how often it came. For the event loop:
-    a line is one short write to the page cache. A log that can not be written is said once in the hub's own log.
+    that comes again and again within ten seconds is written once, and then how often it came; of many different ones
+    of one person or address the first are written, and that there were more. For the event loop: a line is one short
+    write to the page cache. A log that can not be written is said once in the hub's own log.
     """
 
     def __init__(
@@ -67,12 +73,15 @@ class AuditLog:
         self._size = 0
         self._complained = False
         self._echoes: dict[Entry, tuple[float, int]] = {}  # when it was written last, how often it came since
+        self._written: Counter[str] = Counter()  # different refusals by whom they are of, "" for all, since:
+        self._counted_since = 0.0
 
     def note(self, entry: Entry) -> None:
         """Write ``entry`` down."""
         now = self._clock()
         repeated = 0
         if entry.outcome == "refused":
+            entry = self._within_bounds(entry, now)
             since, repeated = self._echoes.get(entry, (-_ECHO_SECONDS, 0))
             if now - since < _ECHO_SECONDS:
                 self._echoes[entry] = (since, repeated + 1)
@@ -80,6 +89,24 @@ class AuditLog:
             self._forget_old(now)
             self._echoes[entry] = (now, 0)
         self._write(line(entry, now, repeated))
+
+    def _within_bounds(self, entry: Entry, now: float) -> Entry:
+        """``entry``, or one that stands for all that are too many to be told apart."""
+        if not 0 <= now - self._counted_since < _ECHO_SECONDS:
+            self._written.clear()
+            self._counted_since = now
+        if entry in self._echoes:
+            return entry
+        by = entry.who.user if entry.who else entry.address
+        self._written[by] += 1
+        if self._written[by] > _MOST_OF_ONE:
+            return Entry(
+                entry.who, entry.address, "", "more than are listed", 429, "too many refusals at once"
+            )
+        self._written[""] += 1
+        if self._written[""] > _MOST_OF_ALL:
+            return Entry(None, "", "", "more than are listed", 429, "too many refusals at once")
+        return entry
 
     def close(self) -> None:
         """Write down how often what was left out came, and close the file."""

@@ -142,6 +142,11 @@ def content_host(settings: Settings) -> ContentHost | None:
     hub = settings.hub
     if not hub.content_host:
         return None
+    if settings.root:
+        raise ConfigError(
+            "[hub] content_host does not go with a public_url that has a path.",
+            tip="give the hub a host name of its own.",
+        )
     found = ContentHost(hub.public_url, hub.content_host, settings.secret)
     for name in hub.allowed_hosts:
         if found.mode != "port" and found.claims(name.removeprefix("*.")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from urllib.parse import parse_qs
 
 from mograder.errors import NotSignedIn
@@ -10,6 +9,9 @@ from mograder.hub.content import ContentHost, Place
 from mograder.hub.gateway.model import Headers, Refusal
 from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.handoff import HandOffs, Pass, is_word, new_word, state_of
+from mograder.hub.pages.language import gettext, of_fields, speaking
+from mograder.hub.pages.words import problem_title
+from mograder.hub.plain_page import plain_page
 
 COOKIE = "mograder_content"
 WORD_COOKIE = "mograder_on_the_way"
@@ -69,15 +71,15 @@ class ContentDoor:
                 self.identify(place, headers, client).identity is not None
             ):  # two tabs at once: the other was first
                 return _redirect(place.base)
-            return self._lost(error)
+            return self._lost(error, headers)
         gone = self._set(self._word, "", place, 0)
         return _redirect(place.base, self._set(self._cookie, value, place, None), gone)
 
-    def _lost(self, error: NotSignedIn) -> Refusal:
-        link = f'<p><a href="{escape(self.host.hub_origin)}/">Back to the course</a>'
-        text = f"<!doctype html><html lang=en><meta charset=utf-8><title>Not open</title><p>{escape(str(error))}{link}"
-        kind = (b"content-type", b"text/html; charset=utf-8")
-        return Refusal(403, text.encode(), (kind, *_PRIVATE))
+    def _lost(self, error: NotSignedIn, headers: Headers) -> Refusal:
+        with speaking(code := of_fields(headers)):
+            back = (f"{self.host.hub_origin}/", gettext("Back to the course"))
+            page = plain_page(403, gettext(problem_title(403)), str(error), back, code)
+        return Refusal(page.status, page.body, (*page.headers, *_PRIVATE[1:]))
 
     def _set(self, name: str, value: str, place: Place, seconds: int | None) -> bytes:
         """A cookie for ``place`` alone; without ``seconds`` it ends with the browser."""

@@ -10,13 +10,13 @@ from mograder.hub.content_door import ContentDoor, is_visit
 from mograder.hub.gateway import answers
 from mograder.hub.gateway.model import Refusal
 from mograder.hub.gateway.routing import HUBS_OWN
-from mograder.hub.identity.gate import Gate
+from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.limits import address_of
 from mograder.hub.middleware import App, Receive, Scope, Send, refuse
 
 
-class ContentSite:
-    """Serves requests to the content host; all others go on untouched."""
+class ContentVisitors:
+    """Decides who comes to the content host, and to what: `ContentSite` and the limits before it go by that."""
 
     def __init__(self, app: App, door: ContentDoor | None, gate: Gate) -> None:
         self._app = app
@@ -25,28 +25,54 @@ class ContentSite:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         door = self._door
-        if door is None or scope["type"] != "http" or not door.host.claims(_host(scope)):
+        if door is not None and scope["type"] == "http" and door.host.claims(_host(scope)):
+            self._identify(door, scope)
+        await self._app(scope, receive, send)
+
+    def _identify(self, door: ContentDoor, scope: Scope) -> None:
+        client, headers = (scope.get("client") or ("", 0))[0], scope["headers"]
+        answer = Answer(None, "nobody was sent here by the hub")
+        found = place_at(scope["path"])
+        if found is not None:
+            place, _ = found
+            answer = door.identify(place, headers, client)
+            scope["path_params"] = {"user": place.user, "item": place.item}  # for the audit log
+        state = scope.setdefault("state", {})
+        state["identity"], state["refusal"] = answer.identity, answer.reason
+        state["address"] = address_of(headers, client, self._gate.is_trusted(client, headers))
+        state["at_content_host"] = True
+
+
+class ContentSite:
+    """Answers what the content host has besides reports and the bar: the ends of hand-offs, and nothing else."""
+
+    def __init__(self, app: App, door: ContentDoor | None) -> None:
+        self._app = app
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        door = self._door
+        if door is None or scope["type"] != "http" or not scope["state"].get("at_content_host"):
             await self._app(scope, receive, send)
             return
         found = place_at(scope["path"])
         if found is None or not _is_here(*found) or not door.host.serves(_host(scope), found[0].user):
             await refuse(send, 404, "There is nothing here: the hub itself has another address.")
             return
-        place, rest = found
-        client = (scope.get("client") or ("", 0))[0]
-        headers = scope["headers"]
+        (place, rest), headers = found, scope["headers"]
         if rest == HAND_OFF:
-            await _send(send, door.land(place, scope["query_string"], headers, client))
-            return
-        answer = door.identify(place, headers, client)
-        if answer.identity is None and is_visit(scope["method"], headers):
+            await self._land(door, place, scope, send)
+        elif scope["state"]["identity"] is None and is_visit(scope["method"], headers):
             await _send(send, door.begin(place, headers))
-            return
-        state = scope.setdefault("state", {})
-        state["identity"], state["refusal"] = answer.identity, answer.reason
-        state["address"] = address_of(headers, client, self._gate.is_trusted(client, headers))
-        state["at_content_host"] = True
-        await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _land(self, door: ContentDoor, place: Place, scope: Scope, send: Send) -> None:
+        client = (scope.get("client") or ("", 0))[0]
+        answer = door.land(place, scope["query_string"], scope["headers"], client)
+        if answer.status == 403:
+            scope["state"].update(rule="a ticket works once, soon, in one browser", failed=True)
+        await _send(send, answer)
 
 
 def _is_here(place: Place, rest: str) -> bool:

@@ -69,6 +69,7 @@ class Coursework:
         validate_timeout: float,
         isolation: Isolation,
         assets: Assets,
+        root: str = "",
     ) -> None:
         self.releases = releases
         self.workspaces = workspaces
@@ -84,6 +85,7 @@ class Coursework:
         self._validate_timeout = validate_timeout
         self._isolation = isolation
         self._assets = assets
+        self._root = root  # the path below which browsers find the hub
         self._offers: dict[str, asyncio.Task[None]] = {}
         self._first: dict[str, tuple[str, ...]] = {}  # by marimo's version: what its editor loads at once
         self._changes = KeyedLocks()
@@ -335,7 +337,7 @@ class Coursework:
         serve = ServeSpec(
             mode=key.kind,
             notebook=release.notebook,
-            base_url=f"/{key.path}",
+            base_url=f"{self._root}/{key.path}",
             asset_url=await self._asset_url(environment),
         )
         learn_from = release.directory / release.notebook
@@ -377,7 +379,7 @@ class Coursework:
             self._first[version] = await asyncio.to_thread(first_files, directory)
             # They are served from now on; the compressed copies come when they are made.
             self._offers[version] = asyncio.create_task(self._offered(version, directory))
-        return f"/_marimo/{version}"
+        return f"{self._root}/_marimo/{version}"
 
     async def _offered(self, version: str, directory: Path) -> None:
         try:

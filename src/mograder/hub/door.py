@@ -7,15 +7,18 @@ import json
 from collections.abc import Callable
 from urllib.parse import quote
 
-from mograder.hub.audit import AuditLog, Entry
+from mograder.hub.audit import REFUSED, AuditLog, Entry
 from mograder.hub.content import Place
 from mograder.hub.content_door import ContentDoor, is_visit
-from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.model import Activity, Grant, Refusal, RequestHead, Route, Target
 from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
 from mograder.hub.limits import Limits, Overrun, address_of
-from mograder.hub.pages.language import choose
+from mograder.hub.pages.language import gettext, of_fields, speaking
+from mograder.hub.pages.words import problem_title
+from mograder.hub.plain_page import plain_page
+from mograder.hub.sign_in import way_to_login
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import Session, SessionKey, State
 
@@ -31,10 +34,14 @@ class HubDoor:
         audit: AuditLog,
         *,
         content: ContentDoor | None = None,
+        login_url: str = "",
+        root: str = "",
         page_end: Callable[[SessionKey, str], bytes] = lambda key, language: b"",
         on_saved: Callable[[SessionKey], None] = lambda key: None,
     ) -> None:
         self._content = content
+        self._login_url = login_url
+        self._root = root
         self._page_end = page_end
         self._on_saved = on_saved
         self._gate = gate
@@ -63,9 +70,11 @@ class HubDoor:
         session = self._sessions.get(SessionKey(route.kind, route.user, route.item))
         if session is None or session.state is not State.READY:
             return self._not_running(identity, route, head)
+        if session.id in self._lost:
+            return self._no_answer(identity, route, head)
         if head.is_websocket:
             self._note(identity, decision.reason, 101, route, head)
-        return self._target(session, head)
+        return self._target(session, head, answer.grant)
 
     def _identify(self, route: Route, head: RequestHead) -> Answer | Refusal:
         if self._content is None:
@@ -85,21 +94,35 @@ class HubDoor:
             return Refusal(303, b"", ((b"location", start), (b"cache-control", b"no-store")))
         return _refusal(503, f"The notebook {route.item} is not running.", head)
 
+    def _no_answer(self, who: Identity, route: Route, head: RequestHead) -> Refusal:
+        """It is being looked after: to lead anybody to the start page now would lead them back here."""
+        code = of_fields(head.headers)
+        with speaking(code):
+            title = gettext("{item} does not answer").format(item=route.item)
+            said = gettext("The notebook stopped, or is stuck. What was saved is safe.")
+            again = gettext("Open it again")
+        if not _wants_page(head):
+            return _refusal(503, f"The notebook {route.item} does not answer.", head)
+        link = (self._start_page(route, head), again) if who.user == route.user else None
+        return plain_page(503, title, said, link, code)
+
     def _start_page(self, route: Route, head: RequestHead) -> str:
         if self._content is not None:
             return f"{self._content.host.hub_origin}/{route.kind}/{quote(route.item)}"
-        depth = head.target.split(b"?")[0].count(b"/") - 2
+        depth = head.target.split(b"?")[0].count(b"/") - 2 - self._root.count("/")
         return "../" * depth + quote(route.item)
 
-    def _target(self, session: Session, head: RequestHead) -> Target:
+    def _target(self, session: Session, head: RequestHead, grant: Grant) -> Target:
         page_end = b""
         if (
             session.key.kind == "edit"
             and head.method == "GET"
             and head.target.partition(b"?")[0].endswith(b"/")
         ):
-            page_end = self._page_end(session.key, _language(head))
-        return Target(str(session.socket), f"/{session.url}", session.id, session.notebook, page_end)
+            page_end = self._page_end(session.key, of_fields(head.headers))
+        return Target(
+            str(session.socket), f"{self._root}/{session.url}", session.id, session.notebook, page_end, grant
+        )
 
     def _stranger(self, reason: str, route: Route, head: RequestHead) -> Refusal:
         address = self._address(head)
@@ -109,7 +132,8 @@ class HubDoor:
             return self._content.begin(_place(route), head.headers)
         self._limits.failed(address)
         self._note(None, reason, 401, route, head)
-        return _refusal(401, "Please sign in first.", head)
+        sign_in = way_to_login(self._login_url, head.target.decode("latin-1"))
+        return _refusal(401, "Please sign in first.", head, sign_in)
 
     def _too_much(self, who: Identity | None, overrun: Overrun, route: Route, head: RequestHead) -> Refusal:
         self._note(who, overrun.reason, 429, route, head)
@@ -130,6 +154,13 @@ class HubDoor:
 
     def _open(self, route: Route) -> int:
         return sum(session.open_sockets for session in self._sessions.of(route.user))
+
+    def refused(self, route: Route, head: RequestHead, refusal: Refusal) -> None:
+        """What the gateway refuses by itself is in the audit log, too."""
+        if refusal.status in REFUSED:
+            answer = self._identify(route, head) if refusal.status == 403 else None
+            who = answer.identity if isinstance(answer, Answer) else None
+            self._note(who, _words(refusal), refusal.status, route, head)
 
     def activity(self, session_id: str, kind: Activity) -> None:
         """A person typed, or a cell says something: both keep a session; a heartbeat does not."""
@@ -162,24 +193,16 @@ def _wants_page(head: RequestHead) -> bool:
     return b"text/html" in (head.header(b"accept") or b"") and head.method == "GET" and not head.is_websocket
 
 
-def _refusal(status: int, detail: str, head: RequestHead) -> Refusal:
+def _refusal(status: int, detail: str, head: RequestHead, sign_in: str = "") -> Refusal:
     """A person gets a page, a program gets JSON."""
     if _wants_page(head):
-        text, kind = (
-            f"<!doctype html><meta charset=utf-8><title>{status}</title><p>{_escape(detail)}",
-            b"text/html",
-        )
-        return Refusal(status, text.encode(), ((b"content-type", kind + b"; charset=utf-8"),))
+        with speaking(code := of_fields(head.headers)):
+            link = (sign_in, gettext("Sign in")) if sign_in else None
+            return plain_page(status, gettext(problem_title(status)), detail, link, code)
     body = json.dumps({"detail": detail}).encode()
     return Refusal(status, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
 
 
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _language(head: RequestHead) -> str:
-    def field(name: bytes) -> str:
-        return b";".join(value for key, value in head.headers if key.lower() == name).decode("latin-1")
-
-    return choose(field(b"cookie"), field(b"accept-language"))
+def _words(refusal: Refusal) -> str:
+    said = refusal.body.decode()
+    return str(json.loads(said)["detail"]) if said.startswith("{") else said

@@ -5,11 +5,10 @@ from __future__ import annotations
 from mograder.hub.audit import REFUSED, AuditLog, Entry
 from mograder.hub.identity.model import Identity
 from mograder.hub.limits import Limits
-from mograder.hub.middleware import App, Message, Receive, Scope, Send, refuse
+from mograder.hub.middleware import PUBLIC_FILES, App, Message, Receive, Scope, Send, refuse
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _BODIES = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"application/json")
-_PUBLIC = "/static/"
 
 
 class Audited:
@@ -58,7 +57,7 @@ class RateLimit:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_PUBLIC):
+        if scope["type"] != "http" or scope["path"].startswith(PUBLIC_FILES):
             await self._app(scope, receive, send)
             return
         who: Identity | None = scope["state"]["identity"]
@@ -83,7 +82,8 @@ class RateLimit:
 
     async def _of_a_stranger(self, address: str, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 401:
+            failed = message.get("status") == 401 or scope["state"].get("failed", False)
+            if message["type"] == "http.response.start" and failed:
                 self._limits.failed(address)
             await send(message)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mograder.config import HubSection
+from mograder.hub.gateway.addresses import counted_as
 from mograder.hub.identity.model import Identity
 
 _MOST_KEYS = 20_000
@@ -77,11 +78,13 @@ class Limits:
 
     def stranger(self, address: str) -> Overrun | None:
         """Whether ``address`` has failed to sign in too often. Who is signed in is never held up by this."""
-        return _overrun(self._strangers.wait(address), f"too many attempts to sign in from {address}")
+        return _overrun(
+            self._strangers.wait(counted_as(address)), f"too many attempts to sign in from {address}"
+        )
 
     def failed(self, address: str) -> None:
         """Count one request that nobody could be found behind."""
-        self._strangers.spend(address)
+        self._strangers.spend(counted_as(address))
 
     def begin(self, who: Identity) -> None:
         """A request of somebody's is under way, until `end`."""

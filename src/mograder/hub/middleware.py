@@ -30,14 +30,22 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"content-security-policy", content_security_policy().encode()),
 )
+PUBLIC_FILES = "/static/"
+"""What lies below is the same for everybody, and shared caches may keep it."""
+
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_HERE = (None, b"same-origin", b"none")
+_FOR_GOOD = (b"strict-transport-security", b"max-age=31536000")
 _SMALL_BODY = 1 << 20
 _SLOWEST = 16 * 1024  # bytes of a body per second, after a while
 _PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not now</title><p>{}</p></html>'
 
 
 class KnownHosts:
-    """Refuses requests under a name that is not the hub's, and puts the name that the proxy tells into ``Host``."""
+    """Refuses requests under a name that is not the hub's, and puts the name that the proxy tells into ``Host``.
+
+    Puts the scheme that browsers use into the scope as well; under HTTPS every answer says that it is for good.
+    """
 
     def __init__(self, app: App, gate: Gate, hosts: Hosts) -> None:
         self._app = app
@@ -48,8 +56,11 @@ class KnownHosts:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = scope["headers"]
-        trusted = self._gate.is_trusted((scope.get("client") or ("", 0))[0], headers)
+        headers, client = scope["headers"], (scope.get("client") or ("", 0))[0]
+        trusted = self._gate.is_trusted(client, headers)
+        if self._gate.is_https(headers, client):
+            scope["scheme"] = "https"
+            send = _with_field(send, _FOR_GOOD)
         host = _header(headers, b"host") or b"localhost"
         forwarded = (_header(headers, b"x-forwarded-host") or b"").rpartition(b",")[2].strip()
         if trusted and forwarded:
@@ -100,9 +111,8 @@ class Identification:
         headers = scope["headers"]
         client = (scope.get("client") or ("", 0))[0]
         trusted = self._gate.is_trusted(client, headers)
-        if self._gate.is_https(headers, client):
-            scope["scheme"] = "https"
-        answer = self._gate.identify(headers, client)
+        # A cookie on a file that shared caches keep would hand one person's login to everybody.
+        answer = self._gate.identify(headers, client, begin=not scope["path"].startswith(PUBLIC_FILES))
         scope["state"]["login"] = answer.login
         scope["state"]["address"] = address_of(headers, client, trusted)
         # Nothing further in has any use for it, so nothing can tell it.
@@ -120,7 +130,8 @@ class Identification:
 
 
 class CrossSite:
-    """Refuses what another site's page makes a browser send: every change needs a same-origin proof.
+    """Refuses what another site's page makes a browser send: every change needs a same-origin proof, and of the rest
+    other sites get links alone.
 
     Browsers say where a request comes from (``Sec-Fetch-Site``, ``Origin``); what says neither is no browser.
     """
@@ -129,11 +140,18 @@ class CrossSite:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and not same_origin(scope):
-            scope["state"]["rule"] = "a change must come from one of the hub's own pages"
-            await refuse(send, 403, "This request came from another site, so it was not carried out.")
-            return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["method"] not in _SAFE_METHODS and not same_origin(scope):
+            await self._refuse("a change must come from one of the hub's own pages", scope, send)
+        elif from_elsewhere(scope) and not _is_visit(scope):
+            await self._refuse("other sites may link here and nothing else", scope, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _refuse(self, rule: str, scope: Scope, send: Send) -> None:
+        scope["state"]["rule"] = rule
+        await refuse(send, 403, "This request came from another site, so it was not carried out.")
 
 
 class BodyLimit:
@@ -192,8 +210,6 @@ class SecurityHeaders:
                 added = [header for header in self._fields if header[0] not in present]
                 if b"cache-control" not in present:
                     added.append((b"cache-control", b"no-store"))
-                if scope.get("scheme") == "https":
-                    added.append((b"strict-transport-security", b"max-age=31536000"))
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
@@ -221,6 +237,27 @@ def same_origin(scope: Scope) -> bool:
         return True
     host = _header(headers, b"host") or b""
     return origin.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
+
+
+def from_elsewhere(scope: Scope) -> bool:
+    """Whether a browser says that another site's page, or one of another host, is behind a request."""
+    return _header(scope["headers"], b"sec-fetch-site") not in _HERE
+
+
+def _is_visit(scope: Scope) -> bool:
+    """Whether a browser's window goes to this address, by a link from wherever."""
+    headers = scope["headers"]
+    how = _header(headers, b"sec-fetch-mode"), _header(headers, b"sec-fetch-dest")
+    return bool(scope["method"] == "GET") and how == (b"navigate", b"document")
+
+
+def _with_field(send: Send, field: tuple[bytes, bytes]) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], field]
+        await send(message)
+
+    return sending
 
 
 async def refuse(

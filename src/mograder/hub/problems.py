@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -17,6 +18,7 @@ from mograder.hub.middleware import BodyTooLarge
 from mograder.hub.pages import views
 from mograder.hub.pages.common import page
 from mograder.hub.pages.render import render
+from mograder.hub.sign_in import way_to_login
 
 log = logging.getLogger("mograder.hub")
 
@@ -87,6 +89,15 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return _shaped(request, MograderError(sentence), sentence, 500, {})
 
 
+def _way_to_login(request: Request) -> str:
+    """Back to the page that was asked for; a change is not carried out by coming back."""
+    scope = request.scope
+    asked = b"?".join(part for part in (scope.get("raw_path", b"/"), scope["query_string"]) if part)
+    settings = request.app.state.settings
+    target = asked.decode("latin-1") if request.method == "GET" else "/"
+    return way_to_login(settings.hub.login_url, settings.root + target)
+
+
 def _shaped(
     request: Request, error: MograderError, detail: str, status: int, extra: dict[str, Any]
 ) -> Response:
@@ -94,6 +105,8 @@ def _shaped(
         return problem(detail, status, **extra)
     who = getattr(request.state, "identity", None)
     view = views.Problem.of(page(request, who), error)
+    if status == 401:
+        view = replace(view, sign_in=_way_to_login(request))
     if status != view.status:
         view = views.Problem(view.page, status, error.message, tip=error.tip)
     return HTMLResponse(render(view), status_code=status)

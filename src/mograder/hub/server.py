@@ -55,7 +55,7 @@ def url(listener: socket.socket) -> str:
 
 
 def _run(hub: Hub, sockets: list[socket.socket], on_ready: Callable[[str], None]) -> None:
-    attached = attach(hub.app, hub.door, _options(hub))
+    attached = attach(hub.app, hub.door, gateway_options(hub))
     config = uvicorn.Config(
         attached.app,
         **attached.settings,
@@ -65,11 +65,13 @@ def _run(hub: Hub, sockets: list[socket.socket], on_ready: Callable[[str], None]
         backlog=BACKLOG,
         timeout_graceful_shutdown=3,
     )
-    server = _Server(config, hub, lambda: on_ready(url(sockets[0])))
+    server = _Server(config, hub, lambda: on_ready(url(sockets[0]).rstrip("/") + f"{hub.settings.root}/"))
     server.run(sockets=sockets)
 
 
-def _options(hub: Hub) -> Options:
+def gateway_options(hub: Hub) -> Options:
+    """How the gateway of ``hub`` meets the world."""
+
     def legal(name: str) -> bool:
         return is_user_name(name) or is_item_name(name)
 
@@ -78,7 +80,10 @@ def _options(hub: Hub) -> Options:
         trusted_proxy=hub.gate.is_trusted,
         known_host=lambda host, from_proxy: hub.hosts.knows(host, from_proxy=from_proxy),
         shared_origin=hub.content is None or hub.content.mode != "owners",
+        root=hub.settings.root,
+        assets_path=f"{hub.settings.root}/_marimo/",
         speaks_for_many=hub.gate.is_proxys,
+        granted=hub.granted,
         limits=Limits(
             connections=min(hub.settings.hub.max_connections, _descriptors() // 2 - 100),
             connections_per_address=hub.settings.hub.connections_per_address,

@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -61,6 +62,11 @@ class Settings:
     def unix_socket(self) -> Path | None:
         """Where the hub listens for the login proxy, absolute."""
         return self.course.root / self.hub.unix_socket if self.hub.unix_socket else None
+
+    @property
+    def root(self) -> str:
+        """The path below which browsers find the hub, without a final slash: "" or e.g. "/hub"."""
+        return urlsplit(self.hub.public_url).path.rstrip("/")
 
     @property
     def state_dir(self) -> Path:

@@ -48,7 +48,9 @@ class Sessions:
         ttl: float,
         admission: Admission,
         clock: Callable[[], float] = time.time,
+        root: str = "",
     ) -> None:
+        self._root = root  # the path below which every session lies
         self._launcher = launcher
         self._registry = registry
         self._directory = directory
@@ -142,7 +144,7 @@ class Sessions:
         if session is None or session.state is not State.READY:
             return
         alive = session.handle is not None and self._launcher.alive(session.handle)
-        if alive and await answers(session.socket, f"/{session.key.path}", 5):
+        if alive and await answers(session.socket, f"{self._root}/{session.key.path}", 5):
             return
         if session.state is State.READY:
             await self._fail(session, "Its server no longer answers. What was saved is safe.")
@@ -192,7 +194,7 @@ class Sessions:
 
     async def _ask(self, session: Session) -> None:
         """A cell that waits takes no processor time: whoever is about to be warned is asked whether one runs."""
-        if await cell_runs(session.socket, f"/{session.key.path}"):
+        if await cell_runs(session.socket, f"{self._root}/{session.key.path}"):
             session.last_seen = self._clock()
 
     async def uses(self) -> list[tuple[Session, Use]]:
@@ -326,7 +328,9 @@ class Sessions:
     async def _until_ready(self, session: Session) -> None:
         """Whichever comes first: an answer, the end of the process, or the end of patience."""
         assert session.handle is not None
-        answer = asyncio.create_task(answers(session.socket, f"/{session.key.path}", START_TIMEOUT))
+        answer = asyncio.create_task(
+            answers(session.socket, f"{self._root}/{session.key.path}", START_TIMEOUT)
+        )
         end = asyncio.create_task(self._launcher.wait(session.handle))
         try:
             await asyncio.wait([answer, end], return_when=asyncio.FIRST_COMPLETED)
@@ -397,7 +401,7 @@ class Sessions:
 
     async def _adopt(self, session: Session, wanted: bool) -> Session | None:
         alive = wanted and session.handle is not None and self._launcher.alive(session.handle)
-        if alive and await answers(session.socket, f"/{session.key.path}", 10):
+        if alive and await answers(session.socket, f"{self._root}/{session.key.path}", 10):
             session.state = State.READY
             self._live[session.key] = self._by_id[session.id] = session
             self._watch(session)

@@ -19,6 +19,7 @@ from mograder.hub.content_door import ContentDoor
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
+from mograder.hub.middleware import from_elsewhere
 from mograder.hub.overview import ItemState
 from mograder.sessions.model import Session, SessionKey
 
@@ -180,14 +181,15 @@ async def upload(
 
 @router.get("/export/{user}/{assignment}", response_class=Response)
 async def export(
-    user: str, assignment: str, who: Identity = requires(Action.VIEW_WORK), work: Coursework = Work
+    request: Request,
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.VIEW_WORK),
+    work: Coursework = Work,
 ) -> Response:
-    """The notebook as a file. What its owner takes away counts as exported."""
-    data = (
-        await work.export(user, assignment)
-        if who.user == user
-        else await work.read_notebook(user, assignment)
-    )
+    """The notebook as a file. What its owner takes away counts as exported; not what another site led them to."""
+    taken = who.user == user and not from_elsewhere(request.scope)
+    data = await (work.export if taken else work.read_notebook)(user, assignment)
     return attachment(data, f"{assignment}.py")
 
 

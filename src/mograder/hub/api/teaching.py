@@ -91,10 +91,15 @@ async def warm_cache(who: Identity = requires(Action.PUBLISH), work: Publishing 
 
 @router.post("/sync-users", response_model=schema.SyncedUsers)
 async def sync_users(
-    users: schema.Users, who: Identity = requires(Action.MANAGE_USERS), work: Publishing = Work
+    request: Request,
+    users: schema.Users,
+    who: Identity = requires(Action.MANAGE_USERS),
+    work: Publishing = Work,
 ) -> Any:
     """Let in these people and nobody else; instructors always may."""
-    return schema.SyncedUsers(count=await work.sync_users(users.users))
+    count = await work.sync_users(users.users)
+    await request.app.state.standing.recheck()
+    return schema.SyncedUsers(count=count)
 
 
 @router.get("/tokens", response_model=list[schema.TokenInfo])
@@ -108,9 +113,11 @@ async def list_tokens(request: Request, who: Identity = requires(Action.MANAGE_T
 async def revoke_token(
     request: Request, token_id: str, who: Identity = requires(Action.MANAGE_TOKENS)
 ) -> Any:
-    """End a bearer token, from the next request on."""
+    """End a bearer token, and what is open by it."""
     ledger: Ledger = request.app.state.ledger
-    return token_info(await asyncio.to_thread(ledger.revoke, token_id))
+    record = await asyncio.to_thread(ledger.revoke, token_id)
+    await request.app.state.standing.recheck()
+    return token_info(record)
 
 
 def token_info(record: TokenRecord) -> schema.TokenInfo:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from mograder.hub.gateway import surface
-from mograder.hub.gateway.answers import refuse
+from mograder.hub.gateway.answers import https_fields, refuse
 from mograder.hub.gateway.headers import Pairs, security_fields, to_browser, to_session
 from mograder.hub.gateway.model import Activity, Door, Headers, Refusal, RequestHead, Route, Target
 from mograder.hub.gateway.names import encode_path
@@ -48,19 +49,42 @@ class Admission:
     def decide(self, place: Place, head: RequestHead) -> Passage | Refusal:
         """Return passage to the session at ``place``, or why not."""
         host, scheme, from_proxy = self._seen_as(head)
+        refusal = self._host_refused(host, from_proxy)
+        if refusal is not None:
+            return self._refused(refusal, place.route, head, scheme)
+        origin = f"{scheme}://{host.decode('ascii')}"
+        refusal = _method_refused(head) or _foreign(head, origin) or self._service_worker(head)
+        if refusal is not None:
+            return self._refused(refusal, place.route, head, scheme)
+        head = replace(head, scheme=scheme, host=host.decode("ascii"))
+        target = self.door.admit(place.route, head)
+        if isinstance(target, Refusal):
+            return _under(scheme, target)
+        passage = self._on_the_surface(place, target, head, host, origin)
+        if isinstance(passage, Refusal):
+            return self._refused(passage, place.route, head, scheme)
+        return passage
+
+    def _host_refused(self, host: bytes, from_proxy: bool) -> Refusal | None:
         if not _HOST.fullmatch(host):
             return refuse(400, "The Host header makes no sense.")
         if not self.options.known_host(host.decode("ascii"), from_proxy):
             return refuse(421, "The hub does not answer to this host name.")
-        origin = f"{scheme}://{host.decode('ascii')}"
-        refusal = _method_refused(head) or _foreign(head, origin)
-        if refusal is not None:
-            return refusal
-        head = replace(head, scheme=scheme, host=host.decode("ascii"))
-        target = self.door.admit(place.route, head)
-        if isinstance(target, Refusal):
-            return target
-        return self._on_the_surface(place, target, head, host, origin)
+        return None
+
+    def _service_worker(self, head: RequestHead) -> Refusal | None:
+        """On an origin that is shared none may start: the pages that it makes up have no policy (see `csp`)."""
+        asked = head.header(b"service-worker") or head.header(b"sec-fetch-dest") == b"serviceworker"
+        return (
+            refuse(403, "Notebooks have no service workers here.")
+            if asked and self.options.shared_origin
+            else None
+        )
+
+    def _refused(self, refusal: Refusal, route: Route, head: RequestHead, scheme: str) -> Refusal:
+        """Let the hub take note of a refusal that it was not asked about."""
+        self.door.refused(route, head, refusal)
+        return _under(scheme, refusal)
 
     def _on_the_surface(
         self, place: Place, target: Target, head: RequestHead, host: bytes, origin: str
@@ -90,17 +114,23 @@ class Admission:
         """Tell the hub that a session does not answer, and return what the browser is told."""
         self.door.upstream_lost(passage.target.session_id)
         again = self.door.admit(passage.route, passage.head)
-        return again if isinstance(again, Refusal) else refuse(502, "The session does not answer.")
+        lost = again if isinstance(again, Refusal) else refuse(502, "The session does not answer.")
+        return _under(passage.head.scheme, lost)
 
     def request_fields(self, passage: Passage) -> Pairs:
         """Return the fields that the session sees, without framing."""
-        return to_session(
+        fields = to_session(
             passage.head.headers,
             host=passage.host,
             scheme=passage.origin.partition(":")[0].encode("ascii"),
             prefix=passage.prefix,
             cookie_names=self.options.cookie_names,
         )
+        if passage.url.startswith(b"public/", len(passage.prefix)):
+            # marimo wants to hear whose files these are, by a service worker of its own, which may not start here.
+            fields = [pair for pair in fields if pair[0] != b"x-notebook-id"]
+            fields.append((b"x-notebook-id", quote(passage.target.notebook, safe="~()*!.'").encode("ascii")))
+        return fields
 
     def answer_fields(self, passage: Passage, headers: Headers) -> Pairs:
         """Return the fields that the browser sees, without framing.
@@ -136,6 +166,11 @@ class Admission:
             scheme = forwarded.decode() if forwarded in {b"http", b"https"} else scheme
         # HTTP/1.0 names no host.
         return (b"localhost" if named is None else named.lower()), scheme, from_proxy
+
+
+def _under(scheme: str, refusal: Refusal) -> Refusal:
+    more = https_fields(scheme)
+    return Refusal(refusal.status, refusal.body, (*refusal.headers, *more)) if more else refusal
 
 
 def _last(value: bytes | None) -> bytes:

@@ -16,6 +16,7 @@ HUB_SECURITY: tuple[tuple[bytes, bytes], ...] = (
     (b"cache-control", b"no-store"),
     (b"content-type", b"text/plain; charset=utf-8"),
 )
+_FOR_GOOD = (b"strict-transport-security", b"max-age=31536000")
 _BODILESS = frozenset((204, 304))
 
 
@@ -30,6 +31,11 @@ def phrase(status: int) -> bytes:
 def refuse(status: int, text: str = "") -> Refusal:
     """Return a plain-text refusal that says ``text``, or the status's own phrase."""
     return Refusal(status, text.encode() or phrase(status))
+
+
+def https_fields(scheme: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return what an answer adds under ``scheme``: under HTTPS, that it is for good."""
+    return (_FOR_GOOD,) if scheme == "https" else ()
 
 
 def fields(refusal: Refusal) -> list[tuple[bytes, bytes]]:

@@ -33,13 +33,13 @@ async def carry_socket(
     await receive()  # websocket.connect
     if isinstance(decision, Refusal):
         await _refuse(decision, scope, send)
-    elif not gateway.pool.enter(decision.target.session_id):
+    elif not gateway.pool.enter(decision.target):
         await _refuse(refuse(503, "This session has too many connections at once."), scope, send)
     else:
         try:
             await _carry(gateway, decision, scope, receive, send)
         finally:
-            gateway.pool.leave(decision.target.session_id)
+            gateway.pool.leave(decision.target)
 
 
 async def _carry(gateway: Gateway, passage: Passage, scope: Message, receive: Receive, send: Send) -> None:
@@ -62,7 +62,7 @@ async def _carry(gateway: Gateway, passage: Passage, scope: Message, receive: Re
         try:
             kept = [pair for pair in fields if not pair[0].startswith(b"sec-websocket-")]
             await send({"type": "websocket.accept", "subprotocol": session.subprotocol, "headers": kept})
-            await _pump_both(gateway, session_id, session, receive, send)
+            await _pump_both(gateway, passage, session, receive, send)
         finally:
             gateway.door.activity(session_id, "closed")
 
@@ -97,9 +97,10 @@ def _headers(session: ClientConnection) -> list[tuple[bytes, bytes]]:
 
 
 async def _pump_both(
-    gateway: Gateway, session_id: str, session: ClientConnection, receive: Receive, send: Send
+    gateway: Gateway, passage: Passage, session: ClientConnection, receive: Receive, send: Send
 ) -> None:
-    """Carry messages until one side closes."""
+    """Carry messages until one side closes, or the person may not be here any more."""
+    session_id, grant, revoked = passage.target.session_id, passage.target.grant, asyncio.Event()
 
     async def to_session() -> None:
         while (message := await receive())["type"] == "websocket.receive":
@@ -114,20 +115,28 @@ async def _pump_both(
             gateway.report(session_id, "output", gateway.now())
             await send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
 
-    tasks = [asyncio.create_task(to_session()), asyncio.create_task(to_browser())]
+    tasks = [asyncio.create_task(work) for work in (to_session(), to_browser(), _happens(revoked))]
+    gateway.options.granted.enter(grant, revoked.set)
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        gateway.options.granted.leave(grant, revoked.set)
         for task in tasks:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
     for result in results:
         if isinstance(result, Exception) and not isinstance(result, ConnectionClosed | OSError):
             raise result
-    if tasks[1] in done:  # the session ended it; the browser has not heard yet
+    if tasks[2] in done:
+        await send({"type": "websocket.close", "code": 1008})
+    elif tasks[1] in done:  # the session ended it; the browser has not heard yet
         code = session.close_code or 1011
         code = 1011 if code == 1006 else 1000 if code in _UNSENDABLE else code
         await send({"type": "websocket.close", "code": code, "reason": session.close_reason or ""})
+
+
+async def _happens(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def _refuse(refusal: Refusal, scope: Message, send: Send) -> None:

@@ -68,7 +68,7 @@ class Call:
         """Send the request, over a kept connection if there is one."""
         gateway, target = self._gateway, self._passage.target
         self._moved = now = gateway.now()
-        self._entered = gateway.pool.enter(target.session_id)
+        self._entered = gateway.pool.enter(target)
         if not self._entered:
             self._fail(refuse(503, "This session has too many requests at once."))
             return
@@ -179,7 +179,7 @@ class Call:
             upstream.drop()
         if self._entered:
             self._gateway.unwatch(self)
-            self._gateway.pool.leave(self._passage.target.session_id)
+            self._gateway.pool.leave(self._passage.target)
 
     def _fail(self, refusal: Refusal) -> None:
         self._close()

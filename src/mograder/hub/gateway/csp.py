@@ -11,8 +11,9 @@ def session_policy(origin: str, prefix: str, assets: str, extra: tuple[str, ...]
 
     A notebook is a student's program, in the page as well as in the kernel: it may do as it likes inside its own
     prefix and reach nothing else of the hub's. ``assets`` is the shared path of marimo's files; no worker may start
-    from there, because a worker lives under the policy of its own script's answer, not of the page's. ``extra`` are
-    host sources; a bare scheme (``https:``) would let the hub back in and is refused.
+    from there, because a worker lives under the policy of its own script's answer, not of the page's. Nor from the
+    prefix itself: a service worker can make up pages that no policy comes with. A worker from a blob lives under its
+    page's. ``extra`` are host sources; a bare scheme (``https:``) would let the hub back in and is refused.
 
     Paths in a policy do not hold after a redirect, so a session's redirects are checked as well.
 
@@ -38,7 +39,7 @@ def session_policy(origin: str, prefix: str, assets: str, extra: tuple[str, ...]
             f"font-src {files} data:",
             f"connect-src {files} {sockets} data: blob:",
             f"frame-src {' '.join((own, *extra))} data: blob:",
-            f"worker-src {' '.join((own, *extra))} blob:",
+            f"worker-src {' '.join(('blob:', *extra))}",
             f"object-src {own}",
             f"form-action {own}",
             f"base-uri {own}",

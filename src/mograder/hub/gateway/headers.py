@@ -12,6 +12,7 @@ from functools import lru_cache
 from urllib.parse import unquote, urljoin, urlsplit
 
 from mograder.errors import Malformed
+from mograder.hub.gateway.answers import https_fields
 from mograder.hub.gateway.csp import session_policy
 from mograder.hub.gateway.model import Headers
 
@@ -31,6 +32,7 @@ _TO_BROWSER = frozenset(
 )
 _TO_BROWSER_PREFIX = (b"marimo-", b"x-marimo-")
 _SHARED_CACHE = (b"public", b"s-maxage", b"proxy-revalidate")
+_NOT_SHARED = (b"cache-control", b"private, no-cache")  # where a session does not say
 _COOKIE_VALUE = re.compile(rb"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e\"]{0,4096}")  # RFC 6265, 4.1.1
 _COOKIE_AGE = re.compile(rb"(?i)(max-age=-?\d{1,12}|expires=[\w ,:+-]{1,64})")
 _PRINTABLE = re.compile(rb"[\x21-\x5b\x5d-\x7e]+")  # no backslash: browsers read it as a slash
@@ -85,6 +87,7 @@ def to_browser(
     """
     named = _connection_named(headers)
     out: Pairs = []
+    kept_how = False
     for name, value in headers:
         if name not in _TO_BROWSER and (not name.startswith(_TO_BROWSER_PREFIX) or b"_" in name):
             continue
@@ -99,7 +102,10 @@ def to_browser(
             value = confine_location(value, url, prefix)
         elif name == b"cache-control":
             value = _private(value)
+            kept_how = True
         out.append((name, value))
+    if not kept_how:
+        out.append(_NOT_SHARED)
     out += security
     return out
 
@@ -161,8 +167,10 @@ def confine_location(value: bytes, url: str, prefix: bytes) -> bytes:
 def _private(value: bytes) -> bytes:
     """Take back the leave to keep an answer in a shared cache: what a session says is for its viewer alone."""
     words = [word.strip() for word in value.split(b",")]
-    kept = [word for word in words if not word.lower().startswith(_SHARED_CACHE)]
-    return value if len(kept) == len(words) else b", ".join([b"private", *kept])
+    kept = [word for word in words if word and not word.lower().startswith(_SHARED_CACHE)]
+    if {b"private", b"no-store"} & {word.lower() for word in kept}:
+        return b", ".join(kept)
+    return b", ".join([b"private", *kept])
 
 
 @lru_cache(maxsize=1024)
@@ -178,6 +186,7 @@ def security_fields(
         (b"x-content-type-options", b"nosniff"),
         (b"referrer-policy", b"same-origin"),
         (b"cross-origin-resource-policy", b"same-origin"),
+        *https_fields(origin.partition(":")[0]),
     )
     if not shared_origin:
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, Protocol
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -64,6 +65,24 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """By what ``user`` was let in: with that, their open WebSockets end.
+
+    ``login`` is the digest of a login, ``token`` the number of a bearer token; with neither it is the login proxy's
+    word for each request. ``staff``: what let them in says that they teach. ``expires``: seconds since the epoch.
+    """
+
+    user: str = ""
+    login: str = ""
+    token: str = ""
+    staff: bool = False
+    expires: float = inf
+
+
+NOBODY = Grant()
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A live session.
 
@@ -71,6 +90,7 @@ class Target:
     ``prefix`` is the path under which the session serves: starts and ends with a slash, not percent-encoded.
     ``session_id`` is different for every start of a session: connections are never reused across a restart.
     ``notebook`` is the one file that ``?file=`` may name, as the session knows it.
+    ``grant`` is by what the person who asks was let in.
     ``page_end`` is HTML of the hub's own that follows the session's page: it gets no rights that the page has not.
     """
 
@@ -79,6 +99,7 @@ class Target:
     session_id: str
     notebook: str
     page_end: bytes = b""
+    grant: Grant = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +121,12 @@ class Door(Protocol):
         """Say where this request goes, or why not. Called for every request and every WebSocket handshake.
 
         Called once more when the session that it named can not be reached (after `upstream_lost`): a `Refusal`
-        is then sent as the answer, a `Target` becomes a plain 502.
+        is then sent as the answer, a `Target` becomes a plain 502. So whoever was told that a session is lost should
+        not name it again before it was looked after.
         """
+
+    def refused(self, route: Route, head: RequestHead, refusal: Refusal) -> None:
+        """Take note of what the gateway refused by itself, before or after `admit`."""
 
     def activity(self, session_id: str, kind: Activity) -> None:
         """Take note that a session was seen doing something."""

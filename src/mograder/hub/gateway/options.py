@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mograder.hub.gateway.granted import Granted
 from mograder.hub.gateway.model import Headers
 from mograder.hub.gateway.names import is_plain_name
 
@@ -22,6 +23,7 @@ class Limits:
     body: int = 256 * MEBIBYTE  # marimo sends uploaded files as base64 in JSON
     buffer: int = 64 * 1024  # waiting to be written, each direction; the other side is paused above it
     connections_per_session: int = 256
+    connections_per_user: int = 384  # of requests and WebSockets, over all of a person's sessions
     connections: int = 10_000  # of browsers, in all; each may need a descriptor for its session, too
     connections_per_address: int = 2_000
     head_seconds: float = 20.0
@@ -56,6 +58,7 @@ class Options:
     ``assets_path``    where marimo's static files are served for all sessions, with both slashes.
     ``extra_sources``  CSP sources that notebooks may also load from, e.g. "https://cdn.jsdelivr.net".
     ``cookie_names``   the only cookies that cross, both ways: marimo's own.
+    ``granted``        what is open by whose leave; whoever takes leaves back does it there.
     ``file_browser``   lets marimo's file panel through. It shows whatever the session's sandbox can read.
     """
 
@@ -70,4 +73,5 @@ class Options:
     extra_sources: tuple[str, ...] = ()
     cookie_names: re.Pattern[bytes] = re.compile(rb"session(_[A-Za-z0-9_-]{1,64})?")
     file_browser: bool = False
+    granted: Granted = field(default_factory=Granted)
     limits: Limits = field(default_factory=Limits)

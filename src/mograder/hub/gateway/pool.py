@@ -19,19 +19,26 @@ class Pool:
         self._limits = limits
         self._idle: dict[_Key, deque[Upstream]] = {}
         self._busy: Counter[str] = Counter()
+        self._people: Counter[str] = Counter()
 
-    def enter(self, session_id: str) -> bool:
-        """Count one more request or WebSocket of a session; False if it has as many as it may."""
-        if self._busy[session_id] >= self._limits.connections_per_session:
+    def enter(self, target: Target) -> bool:
+        """Count one more request or WebSocket of a session and of a person; False if one has as many as it may."""
+        session_id, user, limits = target.session_id, target.grant.user, self._limits
+        if self._busy[session_id] >= limits.connections_per_session:
             return False
+        if user:
+            if self._people[user] >= limits.connections_per_user:
+                return False
+            self._people[user] += 1
         self._busy[session_id] += 1
         return True
 
-    def leave(self, session_id: str) -> None:
+    def leave(self, target: Target) -> None:
         """Count one less."""
-        self._busy[session_id] -= 1
-        if not self._busy[session_id]:
-            del self._busy[session_id]
+        for counter, key in ((self._busy, target.session_id), (self._people, target.grant.user)):
+            counter[key] -= 1
+            if counter[key] <= 0:
+                del counter[key]
 
     def take(self, target: Target, now: float) -> Upstream | None:
         """Return an idle connection, if there is one that is surely still good."""

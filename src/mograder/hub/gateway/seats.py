@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from mograder.hub.gateway.addresses import counted_as
 from mograder.hub.gateway.answers import refuse
 from mograder.hub.gateway.model import Refusal
 
@@ -21,6 +22,7 @@ class Seats:
 
     def take(self, address: str, *, unbounded: bool) -> Refusal | None:
         """Seat a connection, or say why not. ``unbounded``: the address speaks for many people."""
+        address = counted_as(address)
         if self.count >= self._total:
             return _later(503, "The hub has too many connections.")
         if not unbounded and self._taken[address] >= self._per_address:
@@ -31,6 +33,7 @@ class Seats:
 
     def leave(self, address: str) -> None:
         """Free a seat that was taken."""
+        address = counted_as(address)
         self.count -= 1
         self._taken[address] -= 1
         if not self._taken[address]:

@@ -18,6 +18,7 @@ from mograder.hub.gateway.model import Activity, Refusal
 from mograder.hub.gateway.transports import close_soon, set_reading
 
 _COME_BACK = b"\x88\x02" + (1012).to_bytes(2, "big")  # a close frame: "service restart"
+_NOT_ALLOWED = b"\x88\x02" + (1008).to_bytes(2, "big")  # "policy violation"
 _LARGEST_HEAD = 16 * 1024
 _UPGRADE = ((b"connection", b"Upgrade"), (b"upgrade", b"websocket"))
 _DEAD_PEER = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4), ("TCP_USER_TIMEOUT", 90_000))
@@ -117,6 +118,10 @@ def _nowhere(_data: bytes) -> None:
     raise AssertionError("bytes were piped before the handshake was granted")
 
 
+def _ignored(_data: bytes) -> None:
+    """Take what somebody says who may not say it any more."""
+
+
 class Splice:
     """Both ends of one WebSocket. ``connections`` is uvicorn's set of what it waits for when it stops."""
 
@@ -134,6 +139,7 @@ class Splice:
         self._since = gateway.now()  # the handshake began, or the browser stopped reading
         self._unread = False
         self._deadline: float | None = None
+        self._goodbye = _COME_BACK
         self.browser.connected(transport)
 
     # The handshake.
@@ -144,7 +150,7 @@ class Splice:
         transport.set_protocol(self.browser)
         set_reading(transport, False)
         refusal = handshake.refused_request(head.method, head.headers)
-        if refusal is None and not self.gateway.pool.enter(self.session_id):
+        if refusal is None and not self.gateway.pool.enter(self.passage.target):
             refusal = refuse(503, "This session has too many connections at once.")
         if refusal is not None:
             self._stage = Stage.OVER
@@ -153,6 +159,7 @@ class Splice:
         self._early = early
         self._connections.add(self.browser)
         self.gateway.watch(self)
+        self.gateway.options.granted.enter(self.passage.target.grant, self.revoke)
         _notice_dead_peers(transport)
         self.gateway.spawn(self._dial())
 
@@ -260,8 +267,21 @@ class Splice:
         """Tell the browser to come back later, behind a whole frame."""
         if self._stage is Stage.ASKED:
             self._refuse(refuse(503, "The hub is restarting."))
-        elif self.session.trail.between_frames:
-            self._say(_COME_BACK)
+        else:
+            self._part()
+
+    def revoke(self) -> None:
+        """Part with a browser whose person may not be here any more; what it still sends goes nowhere."""
+        if self._stage is Stage.ASKED:
+            self._refuse(refuse(401, "Please sign in again."))
+        elif self._stage is Stage.OPEN:
+            self._goodbye = _NOT_ALLOWED
+            self.browser.forward = _ignored
+            self._part()
+
+    def _part(self) -> None:
+        if self.session.trail.between_frames:
+            self._say(self._goodbye)
             self._end()
         else:
             self.session.watched = True
@@ -272,7 +292,7 @@ class Splice:
         taken = self.session.trail.rest_of_frame(data)
         self.browser.transport.write(data[:taken])
         if self.session.trail.between_frames:
-            self.go_away()
+            self._part()
 
     def sweep(self, now: float) -> None:
         """See `Mortal.sweep`."""
@@ -294,7 +314,8 @@ class Splice:
         was_open, self._stage = self._stage is Stage.OPEN, Stage.OVER
         self._connections.discard(self.browser)
         self.gateway.unwatch(self)
-        self.gateway.pool.leave(self.session_id)
+        self.gateway.options.granted.leave(self.passage.target.grant, self.revoke)
+        self.gateway.pool.leave(self.passage.target)
         for end in (self.browser, self.session):
             if end.transport is not None and not end.transport.is_closing():
                 close_soon(end.transport, self.gateway.limits.linger_seconds)

@@ -6,15 +6,18 @@ in the database) and never waits, so the gateway asks it for every request too.
 
 from __future__ import annotations
 
+import dataclasses
 import hmac
 import ipaddress
 import secrets
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from mograder.course import is_user_name
 from mograder.errors import NotSignedIn
-from mograder.hub.gateway.model import UNIX
+from mograder.hub.gateway.model import NOBODY, UNIX, Grant
 from mograder.hub.identity import tokens
 from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.logins import Logins
@@ -34,13 +37,24 @@ Headers = Iterable[tuple[bytes, bytes]]
 class Answer:
     """Who is asking (None: nobody), why nobody if so, and the cookie to set (None: none, "": end the old one).
 
-    ``login`` is the digest of the login by which they come; "" if they come by none.
+    ``login`` is the digest of the login by which they come; "" if they come by none. ``token`` is the number of the
+    bearer token, which ``expires`` (seconds since the epoch); "" without one.
     """
 
     identity: Identity | None
     reason: str = ""
     new_cookie: str | None = None
     login: str = ""
+    token: str = ""
+    expires: float = inf
+
+    @property
+    def grant(self) -> Grant:
+        """By what they are let in."""
+        if self.identity is None:
+            return NOBODY
+        staff = bool(self.token) and self.identity.is_instructor
+        return Grant(self.identity.user, self.login, self.token, staff, self.expires)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,13 @@ class Gate:
         if known is None or known.user != user:
             return Answer(None, "the login at the hub has ended")
         return self._entering(Identity(user, self._role(user), "content"), login)
+
+    def holds(self, grant: Grant) -> bool:
+        """Whether ``grant`` still lets its user be here; whether a token was revoked is the ledger's to say."""
+        if grant.expires <= time.time() or (grant.login and not self._logins.holds(grant.login, grant.user)):
+            return False
+        role = Role.INSTRUCTOR if grant.staff else self._role(grant.user)
+        return self._entering(Identity(grant.user, role, "")).identity is not None
 
     def sign_out(self, headers: Headers) -> None:
         """End the logins that these header fields carry."""
@@ -188,7 +209,8 @@ class Gate:
         except (NotSignedIn, UnicodeDecodeError) as error:
             return Answer(None, str(error))
         role = Role.INSTRUCTOR if person.role is Role.INSTRUCTOR else self._role(person.user)
-        return self._entering(Identity(person.user, role, "token"))
+        answer = self._entering(Identity(person.user, role, "token"))
+        return dataclasses.replace(answer, token=person.id, expires=person.expires)
 
     def _guest(self, begin: bool, fields: list[tuple[bytes, bytes]], client: str) -> Answer:
         if not self._settings.dev:

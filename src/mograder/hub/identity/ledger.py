@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from mograder.errors import NotFound, NotSignedIn
 from mograder.hub.identity.tokens import AUDIENCE, Token
 from mograder.hub.store.state import TokenRecord, TokenTable
+
+log = logging.getLogger("mograder.identity")
 
 KEPT = 30 * 86400
 """Seconds for which a token that has expired is still listed."""
@@ -43,6 +46,15 @@ class Ledger:
         if known is not None and known.revoked is not None:
             raise NotSignedIn("This token was revoked.", tip="mograder hub generate-token")
         self._used[token.id] = _record(token, self._clock())
+
+    def revoked(self, numbers: Iterable[str]) -> set[str]:
+        """Which of these tokens are revoked; none that can not be told now. Blocks: for a thread."""
+        try:
+            found = [self._table.get(number) for number in numbers]
+        except SQLAlchemyError:
+            log.exception("whether tokens are revoked can not be told now; it is tried again")
+            return set()
+        return {record.id for record in found if record is not None and record.revoked is not None}
 
     def all(self) -> list[TokenRecord]:
         """Every token that was made here or used here, the newest first. Blocks: for a thread."""

@@ -41,6 +41,8 @@ class Logins:
         self._known: dict[str, Login] = {login.digest: login for login in table.all()}
         self._used: set[str] = set()
         self._ended: set[str] = set()
+        self.on_end: Callable[[str], None] = lambda digest: None
+        """Is told the digest of each login that ends while this hub runs, but for those that run out unused."""
 
     def bind(self, key: str) -> None:
         """Know only logins that were begun under ``key`` from now on: a new secret ends all old ones."""
@@ -76,6 +78,11 @@ class Logins:
             self._known[login.digest] = login
             self._used.add(login.digest)
         return login
+
+    def holds(self, digest: str, user: str) -> bool:
+        """Whether this login of ``user`` has not ended; no use of it."""
+        login = self._known.get(digest)
+        return login is not None and login.user == user and not self._expired(login)
 
     def end(self, cookie: str) -> None:
         """Log out. Nothing happens if the cookie is unknown."""
@@ -116,6 +123,7 @@ class Logins:
         if self._known.pop(digest, None) is None:
             return
         self._ended.add(digest)  # until the database knows it too
+        self.on_end(digest)
         try:
             self._table.remove(digest)
         except SQLAlchemyError:

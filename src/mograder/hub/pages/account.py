@@ -68,6 +68,7 @@ async def speak(request: Request, who: Identity = requires(Action.USE_HUB)) -> R
 async def sign_out_everywhere(request: Request, who: Identity = requires(Action.USE_HUB)) -> Response:
     """End every login of the caller, on every machine."""
     request.app.state.logins.end_all(who.user)
+    request.app.state.standing.signed_out_everywhere(who.user)
     gone = set_cookie("", request.scope["scheme"]) or b""
     headers = {"Set-Cookie": gone.decode(), "Clear-Site-Data": '"cache"'}
     if not wants_page(request):

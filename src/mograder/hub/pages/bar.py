@@ -31,7 +31,7 @@ def page_end(settings: Settings, key: SessionKey, code: str, root: str = "") -> 
     ``code`` is the language that the reader wants. ``root`` is the hub's address with a final slash, if the editor has
     another host than the hub.
     """
-    base = encode_path(f"/{key.path}/").decode("ascii")
+    base = encode_path(f"{settings.root}/{key.path}/").decode("ascii")
     own = f"{base}_hub/{asset_url('bar.js').removeprefix('static/').removesuffix('bar.js')}"
     data = {
         "base": base,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gettext as gnu
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -87,6 +87,15 @@ def choose(cookie: str, wanted: str) -> str:
         if (short := code.partition("-")[0].lower()) in LANGUAGES:
             return short
     return "en"
+
+
+def of_fields(fields: Iterable[tuple[bytes, bytes]]) -> str:
+    """The language of a request that is header fields (lower-case names) and nothing else."""
+    found = {b"cookie": b"", b"accept-language": b""}
+    for name, value in fields:
+        if name in found:
+            found[name] += b";" + value if found[name] else value
+    return choose(found[b"cookie"].decode("latin-1"), found[b"accept-language"].decode("latin-1"))
 
 
 def _cookie(header: str) -> str:

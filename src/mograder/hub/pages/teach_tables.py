@@ -139,6 +139,7 @@ async def revoke(request: Request, number: str, who: Identity = requires(Action.
     """End a token."""
     ledger: Ledger = request.app.state.ledger
     await asyncio.to_thread(ledger.revoke, number)
+    await request.app.state.standing.recheck()
     if not wants_page(request):
         return JSONResponse({"status": "ok"})
     return RedirectResponse(f"{root(request)}teach/tokens?done=revoked", status_code=303)

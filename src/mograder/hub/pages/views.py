@@ -277,6 +277,7 @@ class Problem:
     title: str = ""
     tip: str | None = None
     way_on: WayOn = HOME
+    sign_in: str = ""  # the login's address; "" if it is not known or would be no help
     findings: tuple[str, ...] = ()
     log_tail: str = ""
 

@@ -1,0 +1,39 @@
+"""WebSockets that are open, by what let them in, so that its end is theirs too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mograder.hub.gateway.model import Grant
+
+Revoke = Callable[[], None]
+
+
+class Granted:
+    """What is open under each grant. For the event loop alone."""
+
+    def __init__(self) -> None:
+        self._open: dict[Grant, set[Revoke]] = {}
+
+    @property
+    def grants(self) -> list[Grant]:
+        """Every grant under which something is open."""
+        return list(self._open)
+
+    def enter(self, grant: Grant, revoke: Revoke) -> None:
+        """Call ``revoke`` once ``grant`` does not hold any more, until `leave`."""
+        self._open.setdefault(grant, set()).add(revoke)
+
+    def leave(self, grant: Grant, revoke: Revoke) -> None:
+        """See `enter`."""
+        rest = self._open.get(grant, set())
+        rest.discard(revoke)
+        if not rest:
+            self._open.pop(grant, None)
+
+    def end(self, ended: Callable[[Grant], bool]) -> None:
+        """Revoke what is open under every grant that has ``ended``."""
+        for grant in self.grants:
+            if ended(grant):
+                for revoke in list(self._open.get(grant, ())):
+                    revoke()

@@ -1,0 +1,69 @@
+"""The documented content host behind the documented nginx: a student logs in at one name and works at another."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.peers import services
+from tests.peers.services import CONTENT_NAME, Site
+from tests.peers.test_login_proxies import ITEM, SECRET, log_in, open_notebook
+from tests.support.hub import make_course, running
+
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def site(course_root: Path) -> Iterator[Site]:
+    with ExitStack() as stack:
+        directory = Path(tempfile.mkdtemp(prefix="mograder-peers-", dir="/var/tmp"))
+        stack.callback(shutil.rmtree, directory)
+        site = services.make_site(directory)
+        hub = {"public_url": site.url, "content_host": f"*.{CONTENT_NAME}", "instructors": ["prof"]}
+        hub |= {"unix_socket": str(directory / "hub.sock"), "logout_url": "/oauth2/sign_out"}
+        hub |= {"unix_socket_group": "www-data"} if os.geteuid() == 0 else {}
+        lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in hub.items())
+        course = make_course(course_root / "content-behind-nginx", f"[hub]\n{lines}")
+        up = stack.enter_context(running(course, dev=False, env={"MOGRADER_HUB_SECRET": SECRET}))
+        issuer = stack.enter_context(services.provider(site))["issuer"]
+        stack.enter_context(services.nginx(site, issuer, str(directory / "hub.sock"), content=True))
+        yield site
+        up.stop()
+
+
+def test_a_student_logs_in_at_the_hub_and_works_at_a_host_of_their_own(chromium: Browser, site: Site) -> None:
+    with chromium.new_context(ignore_https_errors=True) as context:
+        context.set_default_timeout(90_000)
+        page = context.new_page()
+        log_in(page, "ada", site.url)
+        sockets: list[str] = []
+        context.on("page", lambda tab: tab.on("websocket", lambda socket: sockets.append(socket.url)))
+        editor = open_notebook(page, ITEM)
+        expect(editor.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
+        own = rf"//u[0-9a-f]+\.{re.escape(CONTENT_NAME)}:{site.port}/edit/user/ada/{ITEM}/"
+        assert re.fullmatch("https:" + own, editor.url)
+        assert any(re.match("wss:" + own, url) for url in sockets)
+        (cookie,) = [c for c in context.cookies(editor.url) if c.get("name") == "__Secure-mograder_content"]
+        assert cookie.get("secure") and cookie.get("httpOnly")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"X-Remote-User": "prof"}, {"Authorization": "Bearer x"}, {"X-Proxy-Secret": "x"}]
+)
+def test_nobody_is_anybody_at_the_content_host_by_saying_so(site: Site, fields: dict[str, str]) -> None:
+    name = f"u0123456789.{CONTENT_NAME}:{site.port}"
+    with httpx.Client(verify=False) as client:
+        for path in ("", "assignments", f"edit/user/ada/{ITEM}/api/status/connections"):
+            answer = client.get(f"https://127.0.0.1:{site.port}/{path}", headers={"Host": name, **fields})
+            assert answer.status_code in (401, 404)
+            assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
