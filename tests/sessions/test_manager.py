@@ -649,6 +649,32 @@ async def test_what_was_just_starting_when_the_hub_died_is_taken_over_if_it_came
 
 
 @on_stage
+async def test_a_hub_that_is_killed_during_a_launch_has_written_the_session_down(stage: Stage) -> None:
+    stage.launcher.launch_gate.clear()
+    killed = asyncio.create_task(stage.start())
+    await stage.launcher.launching.wait()
+    (row,) = stage.registry.all()
+    assert (row.state, row.key) == (State.STARTING, KEY)
+    stage.launcher.launch_gate.set()  # the launcher goes on, as the session engine does
+    await until(lambda: stage.launcher.running)
+    (adopted,) = await stage.hub().adopt()
+    assert adopted.id == row.id
+    assert await stage.start() is adopted
+    assert len(stage.launcher.launched) == 1
+    killed.cancel()
+    await outcome(killed)
+
+
+@on_stage
+async def test_what_the_launcher_runs_and_nobody_wrote_down_is_ended(stage: Stage) -> None:
+    kept, unknown = await stage.start(), await stage.start(OTHER)
+    await stage.sessions.close()
+    stage.registry.forget(unknown.id)
+    assert [session.id for session in await stage.hub().adopt()] == [kept.id]
+    assert list(stage.launcher.running) == [1]
+
+
+@on_stage
 async def test_of_two_rows_with_one_key_the_newer_is_taken_over_and_the_other_ended(stage: Stage) -> None:
     old = await stage.start()
     await stage.sessions.close()

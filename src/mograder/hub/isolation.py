@@ -24,6 +24,9 @@ log = logging.getLogger("mograder.hub")
 
 AS_ANOTHER = 'start the hub as an ordinary user, or remove sandbox = "off".'
 
+SESSION_WEIGHT = 25
+"""Of a session; the hub has 100. Without control groups a niceness of 6: pages answer beside a full class."""
+
 OFF = "Notebooks run without isolation on this hub."
 
 
@@ -90,6 +93,7 @@ def limits(settings: Settings) -> Limits:
     return Limits(
         memory_bytes=hub.session_memory_mb << 20,
         processes=hub.session_processes,
+        cpu_weight=SESSION_WEIGHT,
         cpu_cores=hub.session_cpus,
         disk_bytes=hub.session_disk_mb << 20,
         file_bytes=min(hub.session_disk_mb, 512) << 20,

@@ -154,6 +154,7 @@ class Sessions:
         newest = {row.key: row for row in sorted(rows, key=lambda row: row.started)}
         found = await asyncio.gather(*(self._adopt(row, newest[row.key] is row) for row in rows))
         adopted = [session for session in found if session is not None]
+        await self._launcher.end_others([s.handle for s in adopted if s.handle is not None])
         await asyncio.to_thread(places.clear_orphans, self._directory, {s.directory for s in adopted})
         return adopted
 
@@ -295,8 +296,13 @@ class Sessions:
         return session
 
     async def _launch(self, session: Session, plan: LaunchPlan) -> None:
-        """A launch is not broken off half-way: what it had started by then would be nobody's."""
+        """A launch is not broken off half-way: what it had started by then would be nobody's.
+
+        For the same reason it is written down before it begins: a hub that is killed meanwhile leaves its row.
+        """
         spec = LaunchSpec(session.id, session.key, plan, session.socket, session.directory)
+        session.handle = self._launcher.promise(spec)
+        self._registry.save(session)
         task = asyncio.create_task(self._launcher.launch(spec), name=f"launch {session.key.path}")
         self._launches[session.id] = task
         session.handle = await asyncio.shield(task)

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Changes when an engine and a hub of different versions would misunderstand each other."""
 
 HOW_FORKED, HOW_FRESH = "warm", "fresh"
@@ -35,6 +35,7 @@ class Launch:
     ``spec`` is the JSON of a ``ServeSpec`` or ``ExportSpec`` (``task`` says which), ``environment`` and ``python``
     name the environment, ``notebook`` is what its warm process learns from, ``workspace`` is the directory that the
     session may write, ``directory`` where in it the notebook lies. ``limits`` are the fields of a ``Limits``.
+    ``wall_seconds`` is how long it may run, whether or not there is a hub to end it (0: as long as it likes).
     """
 
     session: str
@@ -48,6 +49,7 @@ class Launch:
     notebook: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)
+    wall_seconds: float = 0.0
 
     def message(self) -> dict[str, Any]:
         """As the body of a request."""
@@ -56,7 +58,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Ended:
-    """Why a session is gone. ``reason`` is memory, disk, processes, stopped, or "" (by itself)."""
+    """Why a session is gone. ``reason`` is memory, disk, processes, time, stopped, or "" (by itself)."""
 
     session: str
     reason: str = ""

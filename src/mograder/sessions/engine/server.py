@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import socket
@@ -124,6 +125,8 @@ class Engine:
 
         def go(warm: Warm | None) -> None:
             try:
+                if not self._listens(client):
+                    return  # its hub was killed while the environment became warm: nobody would know the session
                 tenant = self._make(launch, warm, dict(zip(names, given, strict=True)))
                 self._answer(client, message, how=tenant.how)
             except (MograderError, OSError, KeyError, TypeError, ValueError) as error:
@@ -159,6 +162,13 @@ class Engine:
             control.send(client, message)
         except OSError:
             self._drop(client)
+
+    def _listens(self, client: socket.socket) -> bool:
+        """Whether a client is still there, also if the loop has not heard yet that it has gone."""
+        look = select.poll()
+        if client in self._clients:
+            look.register(client, select.POLLRDHUP)
+        return client in self._clients and not look.poll(0)
 
     def _drop(self, client: socket.socket) -> None:
         if client in self._clients:
@@ -234,9 +244,8 @@ class Engine:
         self._on(thing, partial(self._warmths.came if came else self._heard_warm, environment))
 
     def _heard_warm(self, environment: str) -> None:
-        warmth = self._warmths.by_environment.get(environment)
-        if warmth is None or warmth.warm is None:
-            return
+        warmth = self._warmths.by_environment[environment]
+        assert warmth.warm is not None  # it is watched
         end = warmth.warm.ended()
         if end is not None and (tenant := self._tenants.get(end.key)):
             tenant.status = end.status
@@ -251,7 +260,9 @@ class Engine:
         for excess in self._watchdog.look():
             self._end(excess.name, excess.reason, excess.detail)
         for name, tenant in list(self._tenants.items()):
-            if not tenant.holder.alive() or tenant.reason:
+            if tenant.overdue:
+                self._end(name, "time", f"{tenant.launch.wall_seconds:.0f} s allowed")
+            elif not tenant.holder.alive() or tenant.reason:
                 self._end(name)
         _reap_orphans({tenant.pid for tenant in self._tenants.values()})
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mograder.errors import SandboxError
+from mograder.errors import MograderError, SandboxError
 from mograder.marimo_adapter import options
 from mograder.sandbox.identities import Identities
 from mograder.sandbox.limits import Limits
@@ -19,6 +20,8 @@ from mograder.sessions.engine.starter import EnginePlaces, start
 from mograder.sessions.launchers.base import listen
 from mograder.sessions.launchers.slots import Slots, give_workspace
 from mograder.sessions.model import Handle, LaunchSpec, Use
+
+log = logging.getLogger("mograder.sessions")
 
 _WAIT_SECONDS = 10.0
 
@@ -32,7 +35,7 @@ class WarmLauncher:
         self._places = places
         self._identities = identities
         self._slots = slots
-        self._limits = limits
+        self.limits = limits
         self._client = EngineClient(self._ended, self._lost)
         self._opening = asyncio.Lock()
         self._alive: dict[str, asyncio.Future[Ended]] = {}
@@ -62,13 +65,16 @@ class WarmLauncher:
             await self._client.ask("quit")
             self._client.close()
 
+    def promise(self, spec: LaunchSpec) -> Handle:
+        return Handle(0, 0.0, {"session": spec.session_id})
+
     async def launch(self, spec: LaunchSpec) -> Handle:
         await self.open()
         await asyncio.to_thread(self.prepare, spec.plan.workspace, spec.key.user)
         session = spec.session_id
         self._living(session)
         listener = await asyncio.to_thread(listen, spec.socket)
-        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        output = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         launch = Launch(
             session=session,
             task="serve",
@@ -78,16 +84,16 @@ class WarmLauncher:
             workspace=str(spec.plan.workspace),
             slot=self._slots.of(spec.key.user),
             notebook=str(spec.plan.learn_from or ""),
-            limits=asdict(self._limits),
+            limits=asdict(self.limits),
         )
         try:
-            answer = await self._ask_launch(launch, {"listener": listener.fileno(), "log": log})
+            answer = await self._ask_launch(launch, {"listener": listener.fileno(), "log": output})
         except BaseException:
             self._alive.pop(session, None)
             raise
         finally:
             listener.close()
-            os.close(log)
+            os.close(output)
         return Handle(0, 0.0, {"session": session, "how": answer["how"]})
 
     async def stop(self, handle: Handle) -> None:
@@ -97,6 +103,15 @@ class WarmLauncher:
             await self._client.ask("stop", session=session)
             async with asyncio.timeout(_WAIT_SECONDS):
                 await asyncio.shield(ended)
+
+    async def end_others(self, known: Iterable[Handle]) -> None:
+        """Validations of a hub that was killed, and sessions that it had ordered and not yet heard of."""
+        for session in set(self._alive) - {handle.extra["session"] for handle in known}:
+            log.info("ending %s, which an earlier hub left", session)
+            try:
+                await self.end(session)
+            except (MograderError, TimeoutError):
+                log.exception("%s could not be ended", session)
 
     def alive(self, handle: Handle) -> bool:
         return handle.extra["session"] in self._alive
@@ -160,9 +175,9 @@ class WarmLauncher:
         try:
             return await self._client.connect(self._places.socket)
         except OSError as error:
-            log = (self._places.directory / "engine.log").read_text(errors="replace")[-500:]
+            said = (self._places.directory / "engine.log").read_text(errors="replace")[-500:]
             raise SandboxError(
-                f"The session engine did not come up ({error.strerror}). {log}".strip()
+                f"The session engine did not come up ({error.strerror}). {said}".strip()
             ) from error
 
     async def _ask_launch(self, launch: Launch, descriptors: Mapping[str, int]) -> dict[str, Any]:
