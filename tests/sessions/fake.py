@@ -55,7 +55,7 @@ class FakeLauncher:
         self.stop_error: Exception | None = None
         self.answer: bytes | None = HEALTHY
         self.used: Use | None = None
-        self.cell_runs = False
+        self.cell_runs: bool | None = False
         self.said: list[str] = []
 
     async def open(self) -> None:
@@ -137,7 +137,7 @@ class FakeLauncher:
         try:
             asked = await reader.readuntil(b"\r\n\r\n")
             if run_state.PATH.encode() in asked:
-                writer.write(b"HTTP/1.1 %d .\r\n\r\n" % (200 if self.cell_runs else 204))
+                writer.write(b"HTTP/1.1 %d .\r\n\r\n" % {True: 200, False: 204, None: 404}[self.cell_runs])
                 await writer.drain()
             elif server.answer is None:
                 await asyncio.Event().wait()

@@ -11,6 +11,7 @@ import pytest
 
 from mograder.errors import Conflict, EnvironmentFailed, SessionFailed, Unavailable
 from mograder.sessions import manager
+from mograder.sessions.idleness import DOUBT_SECONDS
 from mograder.sessions.launchers.base import LOG_LIMIT
 from mograder.sessions.model import LaunchPlan, Session, SessionKey, State, Use
 from mograder.sessions.progress import Event, Progress
@@ -502,6 +503,29 @@ async def test_a_session_whose_cell_only_waits_is_used_and_nobody_is_warned(stag
     stage.launcher.cell_runs = False
     stage.now += 61
     assert await stage.sessions.sweep() == [session]
+
+
+@pytest.mark.parametrize("doubt", ["it can not tell whether a cell runs", "its last save failed"])
+def test_a_session_in_doubt_is_kept_for_hours_but_not_for_ever(doubt: str) -> None:
+    @on_stage
+    async def scenario(stage: Stage) -> None:
+        session = await stage.start()
+        if doubt == "its last save failed":
+            session.unsaved = True
+        else:
+            stage.launcher.cell_runs = None
+        began = stage.now
+        while stage.now < began + DOUBT_SECONDS - 60:
+            stage.now += 50
+            assert await stage.sessions.sweep() == []
+        stage.sessions.active(session.id)  # somebody is there after all: the hours begin anew
+        for _ in range(3):
+            stage.now += 50
+            assert await stage.sessions.sweep() == []
+        stage.now += DOUBT_SECONDS
+        assert await stage.sessions.sweep() == [session]
+
+    scenario()
 
 
 @on_stage

@@ -116,6 +116,7 @@ class Sessions:
         session = self._by_id.get(session_id)
         if session is not None:
             session.last_seen = self._clock()
+            self._idleness.forget_doubt(session)
 
     async def stop(self, key: SessionKey, reason: str = "") -> bool:
         """End the session for ``key``, even a starting one, and wait until it is gone. False if there was none."""
@@ -192,9 +193,14 @@ class Sessions:
         )
 
     async def _ask(self, session: Session) -> None:
-        """A cell that waits takes no processor time: whoever is about to be warned is asked whether one runs."""
-        if await cell_runs(session.socket, f"/{session.key.path}"):
-            session.last_seen = self._clock()
+        """A cell that waits takes no processor time: whoever is about to be warned is asked whether one runs.
+
+        Where that can not be told, or the last save has failed, the session is given the benefit of the doubt for a
+        while: somebody may come back to what only their browser has.
+        """
+        runs, now = await cell_runs(session.socket, f"/{session.key.path}"), self._clock()
+        if runs or ((runs is None or session.unsaved) and self._idleness.doubt(session, now)):
+            session.last_seen = now
 
     async def uses(self) -> list[tuple[Session, Use]]:
         """What every session that is up takes of the machine; without those that can not be measured."""

@@ -6,7 +6,7 @@ the engine says ``{"event": "ended", "session": …, "reason": …, "status": �
 =========  ==============================================  ========================================
 do         with                                            answer
 =========  ==============================================  ========================================
-hello      ``protocol``                                    ``protocol``, ``alive``, ``ended``
+hello      ``protocol``                                    ``protocol``, ``version``, ``alive``, ``ended``
 launch     an ``Order`` as a dict; listener and log        ``how``: "warm" or "fresh"
 stop       ``session``                                     (when every process of it is gone)
 warm       ``environment``, ``python``, ``notebook``       (at once)
@@ -14,16 +14,27 @@ status                                                     ``environments``: id 
 usage                                                      ``sessions``: id -> bytes, ``cpu``: id -> seconds
 quit                                                       (the engine and all sessions end)
 =========  ==============================================  ========================================
+
+``hello``, ``stop``, ``quit`` and the news of ends mean the same in every protocol, for ever: with them a hub lets an
+engine of an earlier version go, which keeps its sessions until they end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
+
+from mograder import __version__
 
 PROTOCOL = 2
 """Changes when an engine and a hub of different versions would misunderstand each other."""
+
+
+def is_ours(hello: Mapping[str, Any]) -> bool:
+    """Whether an engine that answered so is of this version: it has this version's code in memory, and its traps."""
+    return hello.get("protocol") == PROTOCOL and hello.get("version") == __version__
+
 
 HOW_FORKED, HOW_FRESH = "warm", "fresh"
 
@@ -64,3 +75,8 @@ class Ended:
     reason: str = ""
     status: int = 0
     detail: str = ""
+
+    @classmethod
+    def told(cls, message: Mapping[str, Any]) -> Self:
+        """As an engine of any version tells it."""
+        return cls(**{name: message[name] for name in cls.__dataclass_fields__ if name in message})

@@ -17,11 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mograder import __version__
 from mograder.errors import MograderError
 from mograder.marimo_adapter import control
 from mograder.marimo_adapter.owner import Coming, Warm
 from mograder.sandbox import usage
-from mograder.sandbox.watchdog import Watchdog, Watched
+from mograder.sandbox.rota import Watched
+from mograder.sandbox.watchdog import Watchdog
 from mograder.sessions.engine.loop import turn
 from mograder.sessions.engine.plan import EnginePlan
 from mograder.sessions.engine.protocol import PROTOCOL, Ended, Launch
@@ -96,7 +98,9 @@ class Engine:
             case "hello":
                 alive = {name: tenant.how for name, tenant in self._tenants.items()}
                 ended = [asdict(end) for end in self._ended.values()]
-                self._answer(client, message, protocol=PROTOCOL, alive=alive, ended=ended)
+                self._answer(
+                    client, message, protocol=PROTOCOL, version=__version__, alive=alive, ended=ended
+                )
             case "launch":
                 self._launch(client, message, [os.dup(descriptor) for descriptor in descriptors])
             case "stop":
