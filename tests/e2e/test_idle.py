@@ -16,7 +16,7 @@ from tests.support.processes import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
 
-PATIENCE = 20
+PATIENCE = 40
 """Seconds without activity after which a session is stopped."""
 
 
@@ -37,7 +37,7 @@ def test_what_was_typed_last_is_in_the_file_when_the_notebook_is_stopped(hub: Ru
     cell.click()
     page.keyboard.press("Control+a")
     page.keyboard.type("answer = 'the last word'")  # and nothing else: it is not run, nobody presses save
-    assert eventually(lambda: not is_open(page, hub), 90)
+    assert eventually(lambda: not is_open(page, hub), 150)
     assert "the last word" in notebook_of(page, hub).read_text()
 
 
@@ -49,7 +49,7 @@ def test_a_notebook_that_could_not_be_saved_stays_open_until_it_is(hub: RunningH
         with page.expect_response(re.compile("/api/kernel/save")) as tried:
             answer(page, "answer = 'only in the browser'")
         assert tried.value.status == 500
-        end = time.monotonic() + 2 * PATIENCE
+        end = time.monotonic() + 1.5 * PATIENCE
         while time.monotonic() < end:
             assert is_open(page, hub)
             page.wait_for_timeout(500)
@@ -61,7 +61,7 @@ def test_a_notebook_that_could_not_be_saved_stays_open_until_it_is(hub: RunningH
         page.keyboard.press("Control+s")
     expect(page.locator(".state")).to_have_text(re.compile("^Saved"))
     assert saved.value.status == 200, saved.value.text()
-    assert eventually(lambda: not is_open(page, hub), 90)
+    assert eventually(lambda: not is_open(page, hub), 150)
     assert "only in the browser" in notebook.read_text()
 
 
