@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.real
 
 CONFIG = """[hub]
 title = "Engine course"
+instructors = ["prof"]
 session_memory_mb = 384
 session_processes = 48
 validate_timeout = 8
@@ -211,6 +213,13 @@ def test_a_warm_process_that_is_killed_takes_no_session_along(place: Place) -> N
     assert "still here" in tab.run(tab.cells[3], "kept")
 
 
+def test_an_instructor_reads_how_warm_each_item_is(place: Place) -> None:
+    place.student("alice").edit()
+    answer = place.student("prof").http.get("teach/health", params={"format": "csv"})
+    rows = {row[0]: row[1:3] for row in csv.reader(answer.text.splitlines())}
+    assert rows[f"warm {ITEM}"] == ["ok", "warm"]
+
+
 def test_an_engine_that_is_killed_is_replaced_at_the_next_start(place: Place) -> None:
     alice = place.student("alice")
     alice.edit()
@@ -286,6 +295,11 @@ def test_a_memory_bomb_ends_its_own_session_and_the_reason_is_told(place: Place)
     assert eventually(lambda: alice.sessions() == [], 15)
     assert "not touched" in neighbour.run(neighbour.cells[3], "kept")
     assert eventually(lambda: "more memory than it may" in "".join(place.hub.lines[seen:])), place.hub.lines
+    page = alice.http.get(f"edit/{ITEM}", headers={"Accept": "text/html"}).text
+    assert (
+        "It used more memory than it may (384 MiB allowed) and was stopped. What was saved is safe." in page
+    )
+    assert "Start again" in page
 
 
 def test_what_hides_from_the_stop_button_is_gone_within_a_second(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mograder.errors import EnvironmentFailed
+from mograder.sandbox.logs import CappedLog
 from mograder.sessions.engine import warmth as module
 from mograder.sessions.engine.warmth import LOOK_SECONDS, RENEWAL, RETRY, Warmths
 
@@ -56,7 +58,9 @@ class World:
     missing: bool = False
 
     def __post_init__(self) -> None:
-        self.warmths = Warmths(lambda thing, _: self.watched.add(thing), self.watched.discard)
+        self.warmths = Warmths(
+            lambda thing, _: self.watched.add(thing), self.watched.discard, CappedLog.close
+        )
         self._numbers = itertools.count(1)
 
     def begin(self, *_: object, **__: object) -> FakeComing:
@@ -90,6 +94,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World()
     monkeypatch.setattr(module.time, "monotonic", lambda: made.now)
     monkeypatch.setattr(module.Warm, "begin", made.begin)
+    monkeypatch.setattr(module.sys, "stderr", sys.__stderr__)  # with a descriptor, as the engine's
     yield made
     assert len(made.watched) <= 1, "what is not in the table is still listened to"
 

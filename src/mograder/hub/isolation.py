@@ -84,7 +84,9 @@ def _demand(settings: Settings) -> None:
         words = "it could not be told why" if failed is None else f"{failed.name}: {failed.detail}"
         raise SandboxError(f"{words}.", tip=None if failed is None else failed.remedy)
     if report.verdict == "degraded":
-        log.warning("memory of notebooks is watched, not bounded, on this machine: see mograder hub check")
+        weak = [p for p in report.probes if p.name in ("limits", "supplementary groups") and p.level != "ok"]
+        words = "; ".join(f"{probe.name}: {probe.detail}" for probe in weak)
+        log.warning("notebooks are confined less well than they could be (%s): see mograder hub check", words)
 
 
 def limits(settings: Settings) -> Limits:

@@ -22,6 +22,7 @@ from mograder.errors import MograderError
 from mograder.marimo_adapter import control
 from mograder.marimo_adapter.owner import Coming, Warm
 from mograder.sandbox import usage
+from mograder.sandbox.logs import CappedLog
 from mograder.sandbox.rota import Watched
 from mograder.sandbox.watchdog import Watchdog
 from mograder.sessions.engine.loop import turn
@@ -50,7 +51,7 @@ class Engine:
         self._clients: set[socket.socket] = set()
         self._tenants: dict[str, Tenant] = {}
         self._ended: OrderedDict[str, Ended] = OrderedDict()
-        self._warmths = Warmths(self._watch_warm, self._unwatch)
+        self._warmths = Warmths(self._watch_warm, self._unwatch, self._write_down)
         self._watchdog = Watchdog()
         self._running = True
 
@@ -246,6 +247,14 @@ class Engine:
     def _watch_warm(self, thing: Coming | Warm, environment: str) -> None:
         came = isinstance(thing, Coming)
         self._on(thing, partial(self._warmths.came if came else self._heard_warm, environment))
+
+    def _write_down(self, log: CappedLog) -> None:
+        def drain() -> None:
+            if not log.drain():
+                self._unwatch(log.reader)
+                log.close()
+
+        self._on(log.reader, drain)
 
     def _heard_warm(self, environment: str) -> None:
         warmth = self._warmths.by_environment[environment]

@@ -12,6 +12,7 @@ from mograder.errors import EnvironmentFailed
 from mograder.marimo_adapter import options
 from mograder.marimo_adapter.owner import Coming, Warm
 from mograder.sandbox import profile
+from mograder.sandbox.logs import CappedLog
 
 RENEWAL = 86400.0
 """Seconds after which a warm process is replaced: all its sessions share its memory layout."""
@@ -21,6 +22,9 @@ RETRY = 600.0
 
 LOOK_SECONDS = 15.0
 """How often is looked whether a warm process can still be forked."""
+
+LOG_BYTES = 64 << 10
+"""Bytes that are kept in the engine's log of what one warm process says."""
 
 _UNFIT = 3
 """Times that an environment's warm processes may become unfit before its sessions get fresh ones."""
@@ -54,13 +58,20 @@ class Warmth:
 
 
 class Warmths:
-    """All of them. ``watch`` and ``unwatch`` tell the engine's loop which channels to look at."""
+    """All of them. ``watch`` and ``unwatch`` tell the engine's loop which channels to look at.
+
+    ``write_down`` has it drain a log until its end: what packages print on their import may say why one is left out.
+    """
 
     def __init__(
-        self, watch: Callable[[Coming | Warm, str], None], unwatch: Callable[[Coming | Warm], None]
+        self,
+        watch: Callable[[Coming | Warm, str], None],
+        unwatch: Callable[[Coming | Warm], None],
+        write_down: Callable[[CappedLog], None],
     ) -> None:
         self._watch = watch
         self._unwatch = unwatch
+        self._write_down = write_down
         self.by_environment: dict[str, Warmth] = {}
         self._next_look = 0.0
 
@@ -119,10 +130,14 @@ class Warmths:
 
     def _begin(self, environment: str, warmth: Warmth) -> None:
         env = options.environment(profile.HOME, python=warmth.python)
+        log = CappedLog(sys.stderr.fileno(), LOG_BYTES)
         try:
-            warmth.coming = Warm.begin(warmth.python, env=env, notebook=warmth.notebook)
+            warmth.coming = Warm.begin(warmth.python, env=env, notebook=warmth.notebook, log=log.writer)
+            log.hand_over()
+            self._write_down(log)
             self._watch(warmth.coming, environment)
         except OSError as error:
+            log.close()
             self._failed(environment, warmth, f"its interpreter can not be started ({error.strerror})")
 
     def _failed(self, environment: str, warmth: Warmth, why: str) -> None:
