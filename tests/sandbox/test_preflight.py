@@ -125,10 +125,9 @@ def test_groups_that_sessions_keep_are_counted_in_the_verdict(
 
 
 def test_workspaces_that_can_fill_the_hubs_own_disk_are_told(place: Path) -> None:
-    (place / "state").mkdir(mode=0o700)
-    (disk,) = [
-        probe for probe in preflight.examine(place, state=place / "state").probes if probe.name == "disk"
-    ]
+    state = place.parent / "hub-state"
+    state.mkdir(mode=0o700)
+    (disk,) = [probe for probe in preflight.examine(place, state=state).probes if probe.name == "disk"]
     assert disk.level == "warn"
     assert disk.detail in ("on the file system of the hub's state", "on the system's file system")
 
