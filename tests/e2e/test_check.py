@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,15 +56,14 @@ def test_a_published_notebook_is_opened_and_its_packages_are_told(
 
 
 def test_a_notebook_that_can_not_be_opened_is_a_failure_with_its_reason(
-    demo_course: Path, demo_hub: RunningHub
+    demo_course: Path, course_root: Path
 ) -> None:
-    notebook = demo_course / "hub-release" / ITEM / f"{ITEM}.py"
-    whole = notebook.read_bytes()
-    notebook.unlink()
-    try:
-        probe = check(demo_course)["session"]
-    finally:
-        notebook.write_bytes(whole)
+    deep = course_root / ("deep" * 25)
+    (deep / ".mograder").mkdir(parents=True, mode=0o700)
+    shutil.copy(demo_course / "mograder.toml", deep)
+    shutil.copytree(demo_course / "hub-release", deep / "hub-release")
+    (deep / ".mograder" / "environments").symlink_to(demo_course / ".mograder" / "environments")
+    probe = check(deep)["session"]
     assert probe["level"] == "fail"
-    assert "can not be opened" in probe["detail"]
-    assert probe["remedy"]
+    assert "can not be opened: The course lies too deep in the file system for a socket" in probe["detail"]
+    assert "move it up" in probe["detail"] + probe["remedy"]
