@@ -17,6 +17,9 @@ from mograder.sessions.engine.protocol import PROTOCOL, Ended
 ANSWER_SECONDS = 150.0
 """The longest that an engine takes: a first launch waits for the environment to become warm."""
 
+HELLO_SECONDS = 20.0
+"""The longest that an engine takes to say which it is: it may be making a sandbox just then."""
+
 _KINDS: dict[str, type[MograderError]] = {
     "SandboxError": SandboxError,
     "EnvironmentFailed": EnvironmentFailed,
@@ -54,9 +57,11 @@ class EngineClient:
         line.setblocking(False)
         self._socket = line
         asyncio.get_running_loop().add_reader(line.fileno(), self._hear)
-        return await self.ask("hello", protocol=PROTOCOL)
+        return await self.ask("hello", patience=HELLO_SECONDS, protocol=PROTOCOL)
 
-    async def ask(self, what: str, descriptors: Sequence[int] = (), **words: Any) -> dict[str, Any]:
+    async def ask(
+        self, what: str, descriptors: Sequence[int] = (), *, patience: float = ANSWER_SECONDS, **words: Any
+    ) -> dict[str, Any]:
         """Send a request and wait for its answer. Raises the engine's error, or SandboxError if it has gone."""
         if self._socket is None:
             raise SandboxError("The session engine is not there.")
@@ -65,12 +70,12 @@ class EngineClient:
         self._waiting[number] = answer
         try:
             control.send(self._socket, {"do": what, "id": number, **words}, descriptors)
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(patience):
                 said = await answer
+        except TimeoutError:  # an OSError, too
+            raise SandboxError("The session engine does not answer.") from None
         except OSError as error:
             raise SandboxError(f"The session engine can not be reached ({error.strerror}).") from error
-        except TimeoutError:
-            raise SandboxError("The session engine does not answer.") from None
         finally:
             self._waiting.pop(number, None)
         if "error" in said:

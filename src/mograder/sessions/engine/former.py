@@ -51,9 +51,10 @@ class Former:
                 "an engine of an earlier version can not be asked what runs in it (%s): %s", path, error
             )
             return {}
-        self._engines[path] = _Engine(client, set(hello["alive"]))
-        log.info("an engine of version %s keeps %d notebooks", hello.get("version", "?"), len(hello["alive"]))
-        if not hello["alive"]:
+        alive = set(hello.get("alive", ()))
+        self._engines[path] = _Engine(client, alive)
+        log.info("an engine of version %s keeps %d notebooks", hello.get("version", "unknown"), len(alive))
+        if not alive:
             await self._quit(path)
         return hello
 

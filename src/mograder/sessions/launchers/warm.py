@@ -53,13 +53,17 @@ class WarmLauncher:
                 return
             for path in self._places.former():
                 self._learn(await self._former.join(path))
-            try:
-                hello = await self._client.connect(self._places.socket)
-                if not is_ours(hello):
-                    hello = await self._replace()
-            except OSError:
-                hello = await self._begin()
-            self._learn(hello)
+            self._learn(await self._hello())
+
+    async def _hello(self) -> dict[str, Any]:
+        try:
+            hello = await self._client.connect(self._places.socket)
+        except OSError:
+            return await self._begin()
+        except MograderError as error:
+            log.warning("another session engine takes the place of one that can not be talked to: %s", error)
+            return await self._replace()
+        return hello if is_ours(hello) else await self._replace()
 
     async def _replace(self) -> dict[str, Any]:
         """An upgrade: sessions of the old engine go on, new ones come from a new engine."""
