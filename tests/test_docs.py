@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import configparser
+import getpass
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import click
@@ -10,6 +14,7 @@ import pytest
 
 from mograder.cli import program
 from mograder.config import DirsSection, HubSection
+from mograder.sandbox import cgroups
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -69,3 +74,40 @@ def test_every_test_that_the_page_on_security_names_exists() -> None:
     tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
     assert len(named) > 60
     assert named - set(re.findall(r"def (test_\w+)\(", tests)) == set()
+
+
+UNIT = DOCS / "systemd" / "mograder-hub.service"
+
+
+def test_the_unit_for_systemd_lets_notebooks_outlive_the_hub() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(UNIT.read_text())
+    service = unit["Service"]
+    assert service["KillMode"] == "process"
+    assert (service["Delegate"], service["OOMPolicy"]) == ("yes", "continue")
+    assert service["DelegateSubgroup"] == cgroups.HUB
+    _, name, *options = shlex.split(service["ExecStart"])
+    known = {
+        option for parameter in commands(program)[f"mograder {name}"].params for option in parameter.opts
+    }
+    assert set(options) <= known
+
+
+@pytest.mark.real
+def test_systemd_understands_its_unit(tmp_path: Path) -> None:
+    """With a user and a program that this machine has."""
+    text = UNIT.read_text().replace("/opt/mograder/bin/mograder", "/usr/bin/env mograder")
+    made = tmp_path / UNIT.name
+    made.write_text(text.replace("=mograder\n", f"={getpass.getuser()}\n"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(made)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = [
+        line for line in done.stderr.splitlines() if UNIT.name in line and "'DelegateSubgroup'" not in line
+    ]
+    assert (done.returncode, said) == (0, [])

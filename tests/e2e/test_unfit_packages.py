@@ -12,10 +12,12 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.support.hub import NOTEBOOK, RunningHub, by_proxy, end_engine, make_course, publish, start
+from tests.support.students import Student
 
 pytestmark = [pytest.mark.real, pytest.mark.browser]
 
 ITEM = "A2-Unfit"
+THREADS = "A3-Threads"
 SAID = "narwhals fails with RuntimeError: made for another machine"
 
 
@@ -42,6 +44,16 @@ def hub(course_root: Path) -> Iterator[RunningHub]:
         asked = f'dependencies = ["marimo", "narwhals{version}"]'
         text = NOTEBOOK.format(title="Numbers").replace('dependencies = ["marimo"]', asked)
         publish(course, item, text, "assignment")
+    code = "import threading, time\nthreading.Thread(target=time.sleep, args=(9999,), daemon=True).start()\n"
+    wheel(course_root, "threadstarter", "1.0", code)
+    asked = 'dependencies = ["marimo", "threadstarter"]'
+    text = NOTEBOOK.format(title="Threads").replace('dependencies = ["marimo"]', asked)
+    publish(
+        course,
+        THREADS,
+        text.replace("import marimo as mo", "import marimo as mo, threadstarter"),
+        "assignment",
+    )
     hub = start(course, env={"UV_FIND_LINKS": str(course_root)})
     try:
         yield hub
@@ -75,3 +87,16 @@ def test_the_instructor_reads_it_beside_the_item(
     expect(row).to_contain_text(SAID)
     expect(page.get_by_role("row").filter(has_text="Answer")).not_to_contain_text("fails")
     page.screenshot(path=str(pictures / "unfit-instructor.png"))
+
+
+def test_a_package_that_starts_threads_is_left_to_each_session_and_the_instructor_reads_which(
+    hub: RunningHub,
+) -> None:
+    with Student(hub, "bob", THREADS) as bob:
+        tab = bob.edit()
+        code = "import threading, threadstarter\nf'{threading.active_count() > 1} {threadstarter.__name__}'"
+        assert "True threadstarter" in tab.run(tab.cells[2], code)
+        assert bob.stop().json()["terminated"] is True
+    with hub.client("prof") as teacher:
+        rows = teacher.get("teach/health", params={"format": "csv"}).text
+    assert f'warm {THREADS},ok,"warm, without threadstarter"' in rows

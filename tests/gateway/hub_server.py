@@ -61,6 +61,9 @@ class TestDoor:
     def saved(self, session_id: str) -> None:
         self.events.append(["saved", session_id])
 
+    def not_saved(self, session_id: str) -> None:
+        self.events.append(["not saved", session_id])
+
     def upstream_lost(self, session_id: str) -> None:
         self.events.append(["lost", session_id])
 

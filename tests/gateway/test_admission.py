@@ -41,6 +41,9 @@ class Door:
     def saved(self, session_id: str) -> None:
         self.events.append((session_id, "saved"))
 
+    def not_saved(self, session_id: str) -> None:
+        self.events.append((session_id, "not saved"))
+
     def upstream_lost(self, session_id: str) -> None:
         self.events.append((session_id, "lost"))
 

@@ -357,6 +357,14 @@ def test_the_hub_hears_of_saves_that_worked(hub: Hub) -> None:
     assert ["saved", "alice-t1"] in hub.events()
 
 
+def test_the_hub_hears_of_saves_that_failed(hub: Hub) -> None:
+    hub.events()
+    assert hub.ask(hub.post(b"save?full=yes", b"{}")).status == 500
+    heard = hub.events()
+    assert ["not saved", "alice-t1"] in heard
+    assert ["saved", "alice-t1"] not in heard
+
+
 def test_the_hub_tells_a_person_from_an_open_tab(hub: Hub) -> None:
     def kinds() -> set[str]:
         return {event[2] for event in hub.events() if event[0] == "activity"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mograder.marimo_adapter import options, serve
+from mograder.marimo_adapter import options, run_state, serve
+from mograder.sessions.answers import answers, cell_runs
 from tests.marimo_adapter.conftest import workspace
 from tests.support.marimo_client import MarimoClient
 from tests.support.marimo_environments import VERSIONS, python_with_marimo
@@ -69,6 +71,16 @@ def test_an_editor_works_and_leaves_nothing_behind(version: str, more: tuple[str
 def test_the_relay_locks_settings_as_far_as_marimo_lets_it(desk: Path, newest: Path) -> None:
     with served(desk, newest, "--relay", "--shared-loopback") as (_, tab):
         assert '"auto_instantiate": true' in tab.page()
+
+
+@pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])
+def test_behind_the_relay_nobody_can_tell_whether_a_cell_runs(version: str, desk: Path) -> None:
+    with served(desk, python_with_marimo(version), "--relay", "--shared-loopback") as (_, tab):
+        tab.start()
+        assert tab.request("GET", run_state.PATH).status == run_state.UNKNOWN
+        base = SPEC.base_url
+        assert asyncio.run(answers(desk / "socket", base, 20))
+        assert asyncio.run(cell_runs(desk / "socket", base, 20)) is None
 
 
 def test_the_relay_refuses_a_loopback_that_others_may_be_on(desk: Path, newest: Path) -> None:

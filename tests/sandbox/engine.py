@@ -27,7 +27,8 @@ sys.path.insert(0, sys.argv[1])
 from mograder.sandbox import join, limits, profile, seccomp
 from mograder.sandbox.cgroups import Cgroup, Tree
 from mograder.sandbox.holder import Holder, Start
-from mograder.sandbox.watchdog import Watchdog, Watched
+from mograder.sandbox.rota import Watched
+from mograder.sandbox.watchdog import Watchdog
 
 CODE = "/opt/student.py"
 

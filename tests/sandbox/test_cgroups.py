@@ -173,6 +173,21 @@ def test_a_delegated_tree_is_preferred_and_hands_its_controllers_down(tmp_path: 
         assert (path / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
 
 
+def test_a_hub_in_its_leaf_makes_the_next_tree_beside_the_leaf(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart of the service: its group hands controllers down, and may hold no process itself."""
+    parent = hierarchy(tmp_path, "cpu memory pids")
+    first = cgroups.find(tmp_path)
+    assert first is not None
+    inside = f"/{parent.relative_to(tmp_path)}/hub"
+    monkeypatch.setattr(cgroups, "_own_group", lambda hierarchy, controller: inside)
+    second = cgroups.find(tmp_path)
+    assert second is not None
+    assert second.base["memory"].parent == first.base["memory"].parent == parent
+    assert not any(path.is_dir() for path in (parent / "hub").iterdir())
+
+
 def test_a_session_in_a_delegated_tree_is_limited_as_a_whole(tmp_path: Path) -> None:
     hierarchy(tmp_path, "cpu memory pids")
     found = cgroups.find(tmp_path)

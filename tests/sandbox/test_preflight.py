@@ -11,6 +11,7 @@ import pytest
 
 from mograder.errors import SandboxError
 from mograder.sandbox import breakout, bubblewrap, cgroups, preflight, selftest
+from mograder.sandbox.identities import Identities
 from mograder.sandbox.preflight import Report
 from mograder.sandbox.selftest import Result
 from tests.sandbox.world import World
@@ -108,6 +109,27 @@ def test_without_control_groups_the_verdict_is_degraded(place: Path, monkeypatch
     monkeypatch.setattr(cgroups, "find", lambda: None)
     monkeypatch.setattr(selftest, "run", lambda *_: GOOD)
     assert preflight.examine(place).verdict == "degraded"
+
+
+def test_groups_that_sessions_keep_are_counted_in_the_verdict(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getgroups", lambda: [os.getegid(), 4321])
+    own, shared = preflight.identities.choose(), Identities(how="shared", engine_uid=1, engine_gid=1)
+    monkeypatch.setattr(preflight, "_self_test", lambda workspaces, users: ([], True))
+    assert "degraded" not in (preflight.examine(place).verdict, own.how)
+    monkeypatch.setattr(preflight.identities, "choose", lambda **_: shared)
+    report = preflight.examine(place)
+    (groups,) = [probe for probe in report.probes if probe.name == "supplementary groups"]
+    assert (report.verdict, groups.level, groups.detail) == ("degraded", "warn", "member of 4321")
+
+
+def test_workspaces_that_can_fill_the_hubs_own_disk_are_told(place: Path) -> None:
+    state = place.parent / "hub-state"
+    state.mkdir(mode=0o700)
+    (disk,) = [probe for probe in preflight.examine(place, state=state).probes if probe.name == "disk"]
+    assert disk.level == "warn"
+    assert disk.detail in ("on the file system of the hub's state", "on the system's file system")
 
 
 @pytest.mark.parametrize(("mode", "level"), [(0o700, "ok"), (0o750, "fail"), (0o701, "fail")])

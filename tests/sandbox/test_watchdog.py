@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from mograder.sandbox import join, usage
 from mograder.sandbox.holder import Holder, Start
 from mograder.sandbox.limits import Limits
 from mograder.sandbox.profile import Profile
-from mograder.sandbox.watchdog import Watchdog, Watched
+from mograder.sandbox.rota import Watched
+from mograder.sandbox.watchdog import Watchdog
 from tests.sandbox.world import SYSTEM_PYTHON, UNPRIVILEGED, World
+from tests.support.processes import eventually
 
 pytestmark = pytest.mark.real
 
@@ -85,7 +88,7 @@ def test_the_disk_of_a_session_is_measured(sandbox: Holder, workspace: Path) -> 
     assert "more than 2 MiB" in excess.detail
 
 
-def test_one_disk_a_look_and_each_in_its_turn(
+def test_every_disk_at_first_then_one_a_look_and_each_in_its_turn(
     sandbox: Holder, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[Path] = []
@@ -93,21 +96,61 @@ def test_one_disk_a_look_and_each_in_its_turn(
     dog = Watchdog()
     for name in ("a", "b", "c"):
         (workspace / name).mkdir()
-        watched = Watched(
-            name=name,
-            init_pid=sandbox.init_pid,
-            workspace=workspace / name,
-            limits=Limits(),
-            memory_counted=True,
-        )
-        dog.add(watched)
-    for _ in range(6):
+        dog.add(watched(name, sandbox, workspace / name))
+    dog.look()
+    assert [path.name for path in measured] == ["a", "b", "c"]
+    for _ in range(5):
         dog.look()
-    assert [path.name for path in measured] == ["a", "b", "c"] * 2
+    assert [path.name for path in measured[3:]] == ["a", "b", "c", "a", "b"]
     dog.remove("b")
     for _ in range(4):
         dog.look()
-    assert [path.name for path in measured[6:]] == ["a", "c"] * 2
+    assert [path.name for path in measured[8:]] == ["c", "a"] * 2
+
+
+def watched(name: str, holder: Holder, workspace: Path, **limits: Any) -> Watched:
+    """A session whose memory is somebody else's business."""
+    return Watched(
+        name=name,
+        init_pid=holder.init_pid,
+        workspace=workspace,
+        limits=Limits(**limits),
+        memory_counted=True,
+    )
+
+
+GROWS = {
+    "writes": "open('big', 'wb').write(b'x' * (30 << 20))",
+    "reserves": "import os; os.posix_fallocate(os.open('big', os.O_CREAT | os.O_WRONLY), 0, 200 << 20)",
+}
+
+
+@pytest.mark.parametrize("how", GROWS)
+def test_among_fifty_the_one_that_fills_its_disk_is_found_in_the_next_look(world: World, how: str) -> None:
+    program = (
+        f"import os, time; open('up', 'w')\nwhile not os.path.exists('go'): time.sleep(0.01)\n{GROWS[how]}"
+    )
+    program += "\nopen('done', 'w'); __import__('signal').pause()"
+    start, dog = Start(identity=join.Identity(uid=UNPRIVILEGED)), Watchdog()
+    writer = world.student("writer")
+    with ExitStack() as stack:
+        for number in range(50):
+            workspace = writer if number == 37 else world.student(f"of-fifty-{number}")
+            profile = Profile(workspace=workspace)
+            holder = (
+                Holder.run(profile, [SYSTEM_PYTHON, "-c", program], start)
+                if number == 37
+                else Holder.start(profile, start)
+            )
+            stack.callback(holder.stop)
+            dog.add(watched(f"{number}", holder, workspace, disk_bytes=20 * MiB))
+        assert eventually((writer / "up").exists, 20)
+        for _ in range(60):
+            assert dog.look() == []
+        (writer / "go").write_text("")
+        assert eventually((writer / "done").exists, 20)
+        (excess,) = dog.look()
+        assert (excess.name, excess.reason) == ("37", "disk")
 
 
 def test_a_workspace_that_is_gone_does_not_stop_the_watch(sandbox: Holder, workspace: Path) -> None:

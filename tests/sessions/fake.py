@@ -55,7 +55,7 @@ class FakeLauncher:
         self.stop_error: Exception | None = None
         self.answer: bytes | None = HEALTHY
         self.used: Use | None = None
-        self.cell_runs = False
+        self.cell_runs: bool | None = False
         self.said: list[str] = []
 
     async def open(self) -> None:
@@ -72,6 +72,9 @@ class FakeLauncher:
 
     async def warm(self, environment: str, python: Path, notebook: Path) -> None:
         return None
+
+    def promise(self, spec: LaunchSpec) -> Handle:
+        return Handle(0, 0.0, {"session": spec.session_id})
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         self.launched.append(spec)
@@ -95,11 +98,15 @@ class FakeLauncher:
             raise self.stop_error
         self.end(handle)
 
+    async def end_others(self, known: Iterable[Handle]) -> None:
+        for number in set(self.running) - {self._number(handle) for handle in known}:
+            self.end(Handle(number, 1.0))
+
     def alive(self, handle: Handle) -> bool:
-        return handle.pid in self.running
+        return self._number(handle) in self.running
 
     async def wait(self, handle: Handle) -> str:
-        server = self.running.get(handle.pid)
+        server = self.running.get(self._number(handle))
         return "" if server is None else await asyncio.shield(server.ended)
 
     async def measure(self, handles: Iterable[Handle]) -> list[Use | None]:
@@ -107,12 +114,18 @@ class FakeLauncher:
 
     def end(self, handle: Handle, why: str = "") -> None:
         """A session's server ends, whoever ended it."""
-        server = self.running.pop(handle.pid, None)
+        server = self.running.pop(self._number(handle), None)
         if server is not None:
             server.listener.close()
             for task in server.open:
                 task.cancel()
             server.ended.set_result(why)
+
+    def _number(self, handle: Handle) -> int:
+        """Of a session by its handle, or by what was promised before its launch."""
+        ids = [spec.session_id for spec in self.launched]
+        promised = handle.extra.get("session")
+        return ids.index(promised) + 1 if promised in ids else handle.pid
 
     async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server, task = self.running.get(number), asyncio.current_task()
@@ -124,7 +137,7 @@ class FakeLauncher:
         try:
             asked = await reader.readuntil(b"\r\n\r\n")
             if run_state.PATH.encode() in asked:
-                writer.write(b"HTTP/1.1 %d .\r\n\r\n" % (200 if self.cell_runs else 204))
+                writer.write(b"HTTP/1.1 %d .\r\n\r\n" % {True: 200, False: 204, None: 404}[self.cell_runs])
                 await writer.drain()
             elif server.answer is None:
                 await asyncio.Event().wait()

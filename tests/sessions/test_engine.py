@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support.hub import RunningHub, make_course, start
+from tests.support.hub import RunningHub, end_engine, make_course, start
 from tests.support.processes import alive, eventually
 from tests.support.students import ITEM, Student
 
@@ -20,6 +24,7 @@ pytestmark = pytest.mark.real
 
 CONFIG = """[hub]
 title = "Engine course"
+instructors = ["prof"]
 session_memory_mb = 384
 session_processes = 48
 validate_timeout = 8
@@ -53,6 +58,20 @@ class Place:
         """Warm processes; forks of one that was killed look the same and are the engine's children, too."""
         return {pid for pid in children(self.engine()) if WARM in cmdline(pid)}
 
+    def coming(self) -> list[int]:
+        """Warm processes, also of an engine that is just starting; the one that tries a session out on itself first."""
+        return sorted(pid for pid in processes(lambda line: WARM in line) if self._sees_the_course(pid))
+
+    def sandboxes(self) -> set[str]:
+        """What runs in the engine, sessions and validations, by their process namespaces."""
+        engine = self.engine()
+        return {space for pid in descendants_of(engine) if (space := _space(pid))} - {_space(engine)}
+
+    def written_down(self) -> list[str]:
+        """The states of the sessions that a next hub would find."""
+        with closing(sqlite3.connect(self.course / ".mograder" / "hub.db")) as database:
+            return [state for (state,) in database.execute("SELECT state FROM sessions")]
+
     def restart(self, number: int) -> float:
         """End the hub by a signal and start another; seconds from its start until it answers."""
         self.hub.stop(number)
@@ -76,6 +95,13 @@ class Place:
             return False
 
 
+def _space(pid: int) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
 def _python() -> str:
     import sys
 
@@ -90,7 +116,10 @@ def cmdline(pid: int) -> bytes:
 
 
 def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def processes(which: Callable[[bytes], bool]) -> list[int]:
@@ -184,6 +213,13 @@ def test_a_warm_process_that_is_killed_takes_no_session_along(place: Place) -> N
     assert "still here" in tab.run(tab.cells[3], "kept")
 
 
+def test_an_instructor_reads_how_warm_each_item_is(place: Place) -> None:
+    place.student("alice").edit()
+    answer = place.student("prof").http.get("teach/health", params={"format": "csv"})
+    rows = {row[0]: row[1:3] for row in csv.reader(answer.text.splitlines())}
+    assert rows[f"warm {ITEM}"] == ["ok", "warm"]
+
+
 def test_an_engine_that_is_killed_is_replaced_at_the_next_start(place: Place) -> None:
     alice = place.student("alice")
     alice.edit()
@@ -195,6 +231,61 @@ def test_an_engine_that_is_killed_is_replaced_at_the_next_start(place: Place) ->
     assert place.engine() != engine
 
 
+def test_a_hub_that_is_killed_during_a_cold_start_leaves_no_second_server_behind(place: Place) -> None:
+    alice = place.student("alice")
+    end_engine(place.course)
+    assert eventually(lambda: not place.engines(), 10)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(alice.start)
+        assert eventually(lambda: bool(place.coming()), 90)
+        (coming, *_) = place.coming()
+        os.kill(coming, signal.SIGSTOP)  # it never becomes warm before the hub is killed
+        assert eventually(lambda: place.written_down() == ["starting"], 90)
+        place.hub.stop(signal.SIGKILL)
+        with pytest.raises(httpx.HTTPError):
+            first.result()
+    os.kill(coming, signal.SIGCONT)
+    place.restart(signal.SIGKILL)
+    again = place.student("alice")
+    tab = again.edit()  # waits for the same warm process
+    tab.run(tab.cells[2], "kept = 'in the only one'")
+    assert len(place.sandboxes()) == 1
+    assert "in the only one" in tab.run(tab.cells[3], "kept")
+    assert place.written_down() == ["ready"]
+
+
+def test_an_endless_validation_ends_in_its_time_also_when_its_hub_was_killed(place: Place) -> None:
+    with validating_for_ever(place):
+        place.hub.stop(signal.SIGKILL)
+        assert eventually(lambda: not place.sandboxes(), 8 + 5)
+    place.restart(signal.SIGKILL)
+
+
+def test_the_next_hub_ends_the_validation_of_one_that_was_killed(place: Place) -> None:
+    with validating_for_ever(place):
+        begin = time.monotonic()
+        place.restart(signal.SIGKILL)
+        assert eventually(lambda: not place.sandboxes(), 2)
+        assert time.monotonic() - begin < 8, "it ended because its time was over"
+
+
+@contextmanager
+def validating_for_ever(place: Place) -> Iterator[None]:
+    """A validation is under way that does not end by itself; whoever asked for it may be disappointed."""
+    carol = place.student("carol")
+    carol.http.post(f"download-release/{carol.name}/{ITEM}")
+    endless = (
+        "@app.cell\ndef _():\n    import time\n\n    while True:\n        time.sleep(0.1)\n    return\n\n\n"
+    )
+    text = carol.notebook.read_text()
+    carol.notebook.write_text(text.replace("if __name__", f"{endless}if __name__"))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(carol.http.post, f"validate/{carol.name}/{ITEM}")
+        assert eventually(lambda: len(place.sandboxes()) == 1, 90)
+        yield
+        assert isinstance(asked.exception(), httpx.HTTPError)
+
+
 def test_a_memory_bomb_ends_its_own_session_and_the_reason_is_told(place: Place) -> None:
     alice, bob = place.student("alice"), place.student("bob")
     bomb, neighbour = alice.edit(), bob.edit()
@@ -204,6 +295,11 @@ def test_a_memory_bomb_ends_its_own_session_and_the_reason_is_told(place: Place)
     assert eventually(lambda: alice.sessions() == [], 15)
     assert "not touched" in neighbour.run(neighbour.cells[3], "kept")
     assert eventually(lambda: "more memory than it may" in "".join(place.hub.lines[seen:])), place.hub.lines
+    page = alice.http.get(f"edit/{ITEM}", headers={"Accept": "text/html"}).text
+    assert (
+        "It used more memory than it may (384 MiB allowed) and was stopped. What was saved is safe." in page
+    )
+    assert "Start again" in page
 
 
 def test_what_hides_from_the_stop_button_is_gone_within_a_second(place: Place) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import shutil
 import signal
@@ -242,6 +244,38 @@ def test_more_connections_than_the_hub_has_descriptors_do_not_end_it(course_root
         hub.stop(signal.SIGINT)
 
 
+def test_without_control_groups_the_check_says_what_that_means_and_what_to_do(course_root: Path) -> None:
+    course = make_course(course_root / "unbounded", SMALL)
+    command = [*NO_CGROUPS, sys.executable, "-m", "mograder", "hub", "check", "--json", str(course)]
+    environment = {**os.environ, "MOGRADER_HUB_SECRET": "s" * 40}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    found = json.loads(done.stdout)
+    (limits,) = [probe for probe in found["probes"] if probe["name"] == "limits"]
+    assert found["isolation"] == "degraded"
+    assert limits["detail"] == "rlimits and a watchdog: memory is watched, not bounded"
+    assert "Delegate=yes" in limits["remedy"]
+
+
+def test_a_notebook_with_a_syntax_error_opens_and_validation_names_the_line(
+    stack: ExitStack, hub: RunningHub
+) -> None:
+    alice = person(stack, hub, "alice")
+    alice.http.post(f"download-release/alice/{ITEM}").raise_for_status()
+    whole = alice.notebook.read_text()
+    alice.notebook.write_text(whole.replace("answer = None", "answer = (None"))
+    try:
+        result = alice.http.post(f"validate/alice/{ITEM}").json()
+        assert result["export_ok"] is False
+        line = 1 + whole[: whole.index("answer = None")].count("\n")
+        assert result["export_error"] == f"{ITEM}.py:{line}: this is not Python: '(' was never closed."
+        started = alice.start()
+        assert started.status_code == 200, started.text
+        assert "marimo" in alice.http.get(f"edit/user/alice/{ITEM}/").text
+    finally:
+        alice.stop()
+        alice.notebook.write_text(whole)
+
+
 def test_without_control_groups_a_memory_bomb_still_ends_its_own_session_only(
     stack: ExitStack, course_root: Path
 ) -> None:
@@ -251,6 +285,8 @@ def test_without_control_groups_a_memory_bomb_still_ends_its_own_session_only(
     stack.callback(hub.stop, signal.SIGINT)
     alice, bob = person(stack, hub, "alice"), person(stack, hub, "bob")
     bomb, other = alice.edit(), bob.edit()
+    nicer = os.getpriority(os.PRIO_PROCESS, hub.pid) + 6  # pages come before notebooks
+    assert f"nice {nicer}" in other.run(other.cells[2], "import os\nf'nice {os.nice(0)}'")
     bomb.send(bomb.cells[2], "held = []\nwhile True:\n    held.append(b'x' * (8 << 20))")
     assert eventually(
         lambda: alice.sessions() == [] or "MemoryError" in str(bomb.outputs.get(bomb.cells[2])), 30

@@ -11,6 +11,7 @@ import pytest
 
 from mograder.errors import Conflict, EnvironmentFailed, SessionFailed, Unavailable
 from mograder.sessions import manager
+from mograder.sessions.idleness import DOUBT_SECONDS
 from mograder.sessions.launchers.base import LOG_LIMIT
 from mograder.sessions.model import LaunchPlan, Session, SessionKey, State, Use
 from mograder.sessions.progress import Event, Progress
@@ -504,6 +505,29 @@ async def test_a_session_whose_cell_only_waits_is_used_and_nobody_is_warned(stag
     assert await stage.sessions.sweep() == [session]
 
 
+@pytest.mark.parametrize("doubt", ["it can not tell whether a cell runs", "its last save failed"])
+def test_a_session_in_doubt_is_kept_for_hours_but_not_for_ever(doubt: str) -> None:
+    @on_stage
+    async def scenario(stage: Stage) -> None:
+        session = await stage.start()
+        if doubt == "its last save failed":
+            session.unsaved = True
+        else:
+            stage.launcher.cell_runs = None
+        began = stage.now
+        while stage.now < began + DOUBT_SECONDS - 60:
+            stage.now += 50
+            assert await stage.sessions.sweep() == []
+        stage.sessions.active(session.id)  # somebody is there after all: the hours begin anew
+        for _ in range(3):
+            stage.now += 50
+            assert await stage.sessions.sweep() == []
+        stage.now += DOUBT_SECONDS
+        assert await stage.sessions.sweep() == [session]
+
+    scenario()
+
+
 @on_stage
 async def test_somebody_who_comes_back_while_others_are_stopped_keeps_the_session(stage: Stage) -> None:
     first, second = await stage.start(), await stage.start(OTHER)
@@ -646,6 +670,32 @@ async def test_what_was_just_starting_when_the_hub_died_is_taken_over_if_it_came
     stage.registry.rows[session.id].state = State.STARTING
     (adopted,) = await stage.hub().adopt()
     assert adopted.state is State.READY
+
+
+@on_stage
+async def test_a_hub_that_is_killed_during_a_launch_has_written_the_session_down(stage: Stage) -> None:
+    stage.launcher.launch_gate.clear()
+    killed = asyncio.create_task(stage.start())
+    await stage.launcher.launching.wait()
+    (row,) = stage.registry.all()
+    assert (row.state, row.key) == (State.STARTING, KEY)
+    stage.launcher.launch_gate.set()  # the launcher goes on, as the session engine does
+    await until(lambda: stage.launcher.running)
+    (adopted,) = await stage.hub().adopt()
+    assert adopted.id == row.id
+    assert await stage.start() is adopted
+    assert len(stage.launcher.launched) == 1
+    killed.cancel()
+    await outcome(killed)
+
+
+@on_stage
+async def test_what_the_launcher_runs_and_nobody_wrote_down_is_ended(stage: Stage) -> None:
+    kept, unknown = await stage.start(), await stage.start(OTHER)
+    await stage.sessions.close()
+    stage.registry.forget(unknown.id)
+    assert [session.id for session in await stage.hub().adopt()] == [kept.id]
+    assert list(stage.launcher.running) == [1]
 
 
 @on_stage

@@ -105,7 +105,7 @@ def check(group_dir: Path, course_dir: Path | None, dev: bool, as_json: bool) ->
     secret = os.environ.get("MOGRADER_HUB_SECRET", "")
     proxy_secret = os.environ.get(PROXY_SECRET, "")
     settings = combine(Course.load(course_dir or group_dir), Options(dev=dev), secret, proxy_secret)
-    found = examine(settings, secret)
+    found = examine(settings, secret, open_one=True)
     if as_json:
         probes = [vars_of(probe) for probe in found.probes]
         click.echo(

@@ -16,7 +16,7 @@ from packaging.version import Version
 from mograder.environments import Environments, Lock
 from mograder.environments.uv import find_uv
 from mograder.errors import EnvironmentFailed, MograderError
-from mograder.hub import isolation
+from mograder.hub import isolation, trial
 from mograder.hub.entrances import host_names, login_proxy, untrusted_content
 from mograder.hub.identity import tokens
 from mograder.hub.releases import Releases
@@ -45,8 +45,11 @@ class Checkup:
         return all(probe.level != "fail" for probe in self.probes)
 
 
-def examine(settings: Settings, secret: str) -> Checkup:
-    """Try everything that the hub in ``settings`` needs. Takes about a second."""
+def examine(settings: Settings, secret: str, *, open_one: bool = False) -> Checkup:
+    """Try everything that the hub in ``settings`` needs. Takes about a second.
+
+    ``open_one``: also open a published notebook, which takes some more.
+    """
     probes = [_secret(secret, settings.dev), _marimo(), _uv()]
     with contextlib.suppress(MograderError):  # told below, for each directory
         make_directories(settings)
@@ -54,6 +57,8 @@ def examine(settings: Settings, secret: str) -> Checkup:
     probes += isolation
     probes += [*login_proxy(settings), *host_names(settings), *untrusted_content(settings)]
     probes += [_port(settings), *_directories(settings), _disk(settings.course.root), *_published(settings)]
+    if open_one and verdict not in ("refuse", "off"):
+        probes += _opened(settings)
     return Checkup(tuple(probes), verdict)
 
 
@@ -116,7 +121,7 @@ def _isolation(settings: Settings) -> tuple[str, list[Probe]]:
 
 _REMEDIES = {
     "refuse": 'mend what failed below; sandbox = "off" in [hub] does without isolation',
-    "degraded": "give the hub a delegated control group (systemd: Delegate=yes), so that memory is bounded",
+    "degraded": "mend what is said below about limits and supplementary groups",
 }
 
 
@@ -148,6 +153,25 @@ def _disk(root: Path) -> Probe:
     free = shutil.disk_usage(root).free
     words = f"{free / (1 << 30):.0f} GB free"
     return _probe("space", "ok" if free > LOW_DISK else "warn", words, "make room: students' work needs it")
+
+
+def _opened(settings: Settings) -> Iterator[Probe]:
+    """One notebook is opened, and of the others it is told how the hub that runs stands."""
+    environments = Environments(settings.state_dir / "environments")
+    standing = trial.standing(settings)
+    tried = False
+    for release in Releases(settings.published_dir).all():
+        lock = release.lock()
+        found = None if lock is None else environments.find(Lock(lock))
+        if found is None:
+            continue
+        if not tried:
+            yield from trial.open_one(settings, release, found)
+        elif found.id in standing:
+            yield trial.warmth(release.name, standing[found.id])
+        tried = True
+    if not tried:
+        yield _probe("session", "warn", "no notebook was opened: no packages are ready", "publish an item")
 
 
 def _published(settings: Settings) -> Iterator[Probe]:

@@ -129,6 +129,16 @@ class Coursework:
             lambda: [(release, self._packages.is_ready(release)) for release in self.releases.all()]
         )
 
+    async def warmth(self) -> list[tuple[str, str]]:
+        """Published items, and in words how ready the session engine is for each; empty if there is no engine."""
+        engine = self._isolation.engine
+        words = {} if engine is None else await engine.status()
+        releases = await asyncio.to_thread(self.releases.all)
+        named = [
+            (release.name, await asyncio.to_thread(self._packages.name, release)) for release in releases
+        ]
+        return [(item, words[name]) for item, name in named if name in words]
+
     def package_problem(self, name: str) -> str:
         """Why a published item's packages could not be had last time, as a sentence; empty if they could."""
         return self._packages.problem(name)

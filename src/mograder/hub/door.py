@@ -173,8 +173,13 @@ class HubDoor:
         """The notebook's file is new: somebody is at work."""
         self._sessions.active(session_id)
         if session := self._sessions.by_id(session_id):
-            session.saved = session.last_seen
+            session.saved, session.unsaved = session.last_seen, False
             self._on_saved(session.key)
+
+    def not_saved(self, session_id: str) -> None:
+        """A browser has something that the file has not: the session is not stopped over it."""
+        if session := self._sessions.by_id(session_id):
+            session.unsaved = True
 
     def upstream_lost(self, session_id: str) -> None:
         """Look after a session that does not answer."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,11 +18,15 @@ from mograder.validation.runner import Cancelled, Ending, How, Task
 from mograder.validation.scratch import REPORT, SIDECAR
 
 TICK = 0.1
+_HOW: dict[str, How] = {"memory": "memory", "processes": "processes", "time": "time", "disk": "disk"}
 T = TypeVar("T")
 
 
 class Engine(Protocol):
     """What a runner needs of the session engine (`mograder.sessions.launchers.warm`)."""
+
+    @property
+    def limits(self) -> Limits: ...
 
     async def run(self, launch: Launch, descriptors: Mapping[str, int]) -> asyncio.Future[Any]: ...
 
@@ -54,14 +57,14 @@ class EngineRunner:
         try:
             launch = self._launch(task)
             ended = self._call(self._engine.run(launch, {"log": log}))
-            how = self._follow(launch.session, ended, task, tick, cancelled)
+            how = self._follow(launch.session, ended, tick, cancelled)
             end = self._call(_outcome(ended))
             text = os.pread(log, 8192, max(0, os.fstat(log).st_size - 8192)).decode("utf-8", "replace")
         finally:
             os.close(log)
             log_path.unlink()
-        if how == "done" and end.reason in ("memory", "processes"):
-            how = "memory" if end.reason == "memory" else "processes"
+        if how == "done" and end.reason in _HOW:
+            how = _HOW[end.reason]
         elif how == "done" and (end.reason or end.status < 0):
             how = "killed"
         return Ending(how, end.status, text)
@@ -70,22 +73,22 @@ class EngineRunner:
         self,
         session: str,
         ended: asyncio.Future[Any],
-        task: Task,
         tick: Callable[[], None],
         cancelled: Cancelled,
     ) -> How:
-        deadline = time.monotonic() + task.time_limit
+        """The time is the engine's to watch: it does so also when this hub is killed."""
         while not self._call(_done(ended, TICK)):
             tick()
-            if cancelled.is_set() or time.monotonic() > deadline:
+            if cancelled.is_set():
                 self._call(self._engine.end(session))
-                return "cancelled" if cancelled.is_set() else "time"
+                return "cancelled"
         return "done"
 
     def _launch(self, task: Task) -> Launch:
         inside = Path(profile.WORKSPACE)
         spec = options.ExportSpec(task.notebook, str(inside / "out" / REPORT), asset_url=task.asset_url)
-        limits = Limits(
+        limits = replace(
+            self._engine.limits,
             memory_bytes=task.limits.memory,
             processes=task.limits.processes,
             file_bytes=task.limits.file_size,
@@ -103,6 +106,7 @@ class EngineRunner:
             notebook=str(self._notebook),
             env={"MOGRADER_SIDECAR_PATH": str(inside / "out" / SIDECAR)},
             limits=asdict(limits),
+            wall_seconds=task.time_limit,
         )
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:

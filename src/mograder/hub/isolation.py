@@ -24,6 +24,9 @@ log = logging.getLogger("mograder.hub")
 
 AS_ANOTHER = 'start the hub as an ordinary user, or remove sandbox = "off".'
 
+SESSION_WEIGHT = 25
+"""Of a session; the hub has 100. Without control groups a niceness of 6: pages answer beside a full class."""
+
 OFF = "Notebooks run without isolation on this hub."
 
 
@@ -81,7 +84,9 @@ def _demand(settings: Settings) -> None:
         words = "it could not be told why" if failed is None else f"{failed.name}: {failed.detail}"
         raise SandboxError(f"{words}.", tip=None if failed is None else failed.remedy)
     if report.verdict == "degraded":
-        log.warning("memory of notebooks is watched, not bounded, on this machine: see mograder hub check")
+        weak = [p for p in report.probes if p.name in ("limits", "supplementary groups") and p.level != "ok"]
+        words = "; ".join(f"{probe.name}: {probe.detail}" for probe in weak)
+        log.warning("notebooks are confined less well than they could be (%s): see mograder hub check", words)
 
 
 def limits(settings: Settings) -> Limits:
@@ -90,6 +95,7 @@ def limits(settings: Settings) -> Limits:
     return Limits(
         memory_bytes=hub.session_memory_mb << 20,
         processes=hub.session_processes,
+        cpu_weight=SESSION_WEIGHT,
         cpu_cores=hub.session_cpus,
         disk_bytes=hub.session_disk_mb << 20,
         file_bytes=min(hub.session_disk_mb, 512) << 20,

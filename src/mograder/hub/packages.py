@@ -68,6 +68,12 @@ class Packages:
             text = lock.text if (lock := self._locks.get(digest(release.read(release.notebook)))) else None
         return text is not None and self._environments.find(Lock(text)) is not None
 
+    def name(self, release: Release) -> str | None:
+        """The id of a release's environment, built or not; None if nobody has asked for it yet. Blocks."""
+        text = release.lock()
+        lock = Lock(text) if text is not None else self._locks.get(digest(release.read(release.notebook)))
+        return None if lock is None else environment_id(lock)
+
     def prune(self, releases: Iterable[Release], in_use: Collection[str]) -> list[str]:
         """Delete environments that no release and no session (ids ``in_use``) needs, a day after they were built.
 

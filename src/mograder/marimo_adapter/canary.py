@@ -57,6 +57,21 @@ def learn(notebook: Path | None, *, timeout: float) -> Learned:
     return Learned(tuple(dict.fromkeys(modules)), problem)
 
 
+def prove(notebook: Path | None, *, timeout: float) -> str:
+    """Why a session of ``notebook`` does not come up now, however it went before; empty if it does.
+
+    Its cells have ``timeout`` seconds; whether they end does not matter.
+    """
+    with tempfile.TemporaryDirectory(prefix="canary-") as name:
+        root = Path(name)
+        spec = options.ServeSpec("edit", _workspace(root, notebook), "/canary")
+        with _session(root, spec) as server:
+            _, fatal = _visit(root, spec, timeout)
+            _end(server)
+        words = (root / "log").read_text(errors="replace").strip()
+        return f"{fatal}. The session's last words: {words[-2000:] or 'none'}" if fatal else ""
+
+
 def _export(root: Path) -> None:
     (root / "workspace" / "plain_export.py").write_text(commands.PLAIN)
     spec = options.ExportSpec("plain_export.py", str(root / "out.html"))

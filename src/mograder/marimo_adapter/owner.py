@@ -3,6 +3,7 @@ time."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import select
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mograder.errors import EnvironmentFailed, SessionFailed
-from mograder.marimo_adapter import control
+from mograder.marimo_adapter import control, preload
 
 #: Seconds within which a fork must be in its sandbox, or refused.
 _ANSWER = 15.0
@@ -149,6 +150,16 @@ class Warm:
             message, _ = control.receive(self.channel)
             self._note(message or {})
         return self._ends.popleft() if self._ends else None
+
+    def unfit(self) -> str:
+        """Why no session may be forked from it any more; empty if it is as it was when it got ready."""
+        pid = self.process.pid
+        with contextlib.suppress(OSError):  # it has just ended: its channel says so
+            if preload.threads(pid) > 1:
+                return "a library started a thread in it after a while"
+            if shared := preload.shared_memory(pid):
+                return f"a library made memory in it that sessions would share: {shared[0]}"
+        return ""
 
     def fileno(self) -> int:
         return self.channel.fileno()

@@ -51,9 +51,9 @@ def bring(names: Iterable[str], skip: Iterable[str] = ()) -> list[str]:
     return failed
 
 
-def threads() -> int:
-    """The number of threads of this process."""
-    return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - a Path per entry is what this avoids
+def threads(pid: int | str = "self") -> int:
+    """The number of threads of a process."""
+    return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208 - a Path per entry is what this avoids
 
 
 def alone() -> bool:
@@ -66,9 +66,9 @@ def alone() -> bool:
     return True
 
 
-def shared_memory() -> list[str]:
-    """Writable memory that forked sessions would share, by what /proc/self/maps calls it."""
-    with Path("/proc/self/maps").open(encoding="utf-8", errors="replace") as lines:
+def shared_memory(pid: int | str = "self") -> list[str]:
+    """Writable memory that forked sessions would share, by what /proc/pid/maps calls it."""
+    with Path(f"/proc/{pid}/maps").open(encoding="utf-8", errors="replace") as lines:
         return [line.rstrip() for line in lines if line.split(" ", 2)[1] == "rw-s"]
 
 

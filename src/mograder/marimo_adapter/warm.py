@@ -39,6 +39,10 @@ from mograder.sandbox import join
 _ATTEMPTS = 6
 
 
+#: Seconds for the cells of the last trial, which need not end: everybody who has clicked waits for it.
+_PROOF_SECONDS = 10.0
+
+
 class _Refused(Exception):
     """This environment can not be kept warm. ``kind`` is one word for programs, the message is for people."""
 
@@ -53,12 +57,13 @@ def main(words: list[str] | None = None) -> int:
     channel = socket.socket(fileno=given.fd)
     try:
         word = _get_ready(given, channel)
+        stillness.settle()
+        _prove(given)
     except _Refused as refused:
         said = {"failed": refused.kind, "reason": str(refused), "module": refused.module}
         control.send(channel, said)
         return 1
     join.become_subreaper()
-    stillness.settle()
     control.send(channel, word)
     _Warm(channel, given.notebook).run()
     return 0
@@ -90,6 +95,13 @@ def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, A
         raise _Refused("threads", "a library starts a thread when it is first used")
     word = {"ready": os.getpid(), "marimo": version("marimo"), "modules": len(sys.modules)}
     return word | {"skipped": given.skip, "absent": absent, "problem": learned.problem}
+
+
+def _prove(given: argparse.Namespace) -> None:
+    """The first trial was before packages were imported, marimo rehearsed, objects settled. Raises ``_Refused``."""
+    if failed := canary.prove(given.notebook, timeout=_PROOF_SECONDS):
+        raise _Refused("session", f"a trial session failed once all was prepared for it: {failed}")
+    stillness.keep()
 
 
 class _Warm:

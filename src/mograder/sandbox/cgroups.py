@@ -9,12 +9,15 @@ import secrets
 import signal
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mograder.errors import SandboxError
 from mograder.sandbox.limits import Limits, Means
 
 MOUNT = Path("/sys/fs/cgroup")
+HUB = "hub"
+"""The group, beside those of sessions, that the hub itself is in: systemd's DelegateSubgroup puts it there, or we."""
+
 _NOWHERE = Path("/nonexistent")
 V1_CONTROLLERS = ("memory", "pids", "cpu")
 V2_CONTROLLERS = ("memory", "pids", "cpu")
@@ -193,6 +196,10 @@ def _version_2(mount: Path) -> Tree | None:
     first.
     """
     own = _own_group("0", "")
+    if own is not None and PurePosixPath(own).name == HUB:
+        own = str(
+            PurePosixPath(own).parent
+        )  # an earlier tree of ours, or DelegateSubgroup, has put us into the leaf
     for root in (mount, mount / "unified"):
         parent = root / own.lstrip("/") if own is not None else None
         if parent is None or not (parent / "cgroup.controllers").exists():
@@ -264,7 +271,7 @@ def _own_group(hierarchy: str | None, controller: str) -> str | None:
 
 
 def _leave_to_leaf(parent: Path) -> None:
-    leaf = parent / "hub"
+    leaf = parent / HUB
     leaf.mkdir(exist_ok=True)
     for pid in (parent / "cgroup.procs").read_text().split():
         _write(leaf / "cgroup.procs", pid)

@@ -44,7 +44,8 @@ class Report:
     """All probes and what follows from them.
 
     ``strict``: every means is there. ``standard``: sessions are confined and limited, but share a host user
-    or an unbounded disk. ``degraded``: confined, but memory is only watched: protection from accidents.
+    or an unbounded disk. ``degraded``: confined, but memory is only watched, which protects from accidents, or sessions
+    keep the groups of the hub's user.
     ``refuse``: not confined. ``can_join`` is false where sessions have to start a fresh Python.
     """
 
@@ -78,7 +79,7 @@ def examine(workspaces: Path, *, state: Path | None = None, root_base: int = ide
         confined, can_join = _self_test(workspaces, users)
         probes += confined
     probes += [
-        _disk(workspaces),
+        _disk(workspaces, state),
         *_state(state, workspaces),
         _links(),
         _swap(means),
@@ -98,7 +99,7 @@ def _verdict(probes: Iterable[Probe], users: Identities, means: Means) -> Verdic
     levels = {probe.name: probe.level for probe in probes}
     if "fail" in levels.values():
         return "refuse"
-    if means == "rlimits and a watchdog":
+    if means == "rlimits and a watchdog" or levels["supplementary groups"] != "ok":
         return "degraded"
     return "strict" if users.per_student and levels["disk"] == "ok" else "standard"
 
@@ -162,10 +163,10 @@ def _why_no_namespaces() -> str:
 
 
 def _groups(users: Identities) -> Probe:
-    """Root gives its groups up. An ordinary user can not, and they go with every session."""
+    """Given up where students have users of their own. Another user can not, and its sessions keep them."""
     extra = sorted(set(os.getgroups()) - {os.getegid()})
     detail = f"member of {', '.join(map(str, extra))}" if extra else "none"
-    good = not extra or users.how == "root"
+    good = not extra or users.per_student
     remedy = "a service user without supplementary groups: they stay in force inside a sandbox"
     return _probe("supplementary groups", good, detail, remedy, otherwise="warn")
 
@@ -218,11 +219,16 @@ def _self_test(workspaces: Path, users: Identities) -> tuple[list[Probe], bool]:
     return probes, not result.joined
 
 
-def _disk(workspaces: Path) -> Probe:
-    apart = workspaces.stat().st_dev != Path("/").stat().st_dev
-    detail = "a file system of their own" if apart else "on the system's file system"
+def _disk(workspaces: Path, state: Path | None) -> Probe:
+    """Whom students' files can leave without room."""
+    device = workspaces.stat().st_dev
+    detail = "a file system of their own"
+    if state is not None and state.exists() and state.stat().st_dev == device:
+        detail = "on the file system of the hub's state"
+    if Path("/").stat().st_dev == device:
+        detail = "on the system's file system"
     remedy = "a file system of their own for the workspaces: a full one then stops sessions, not the machine"
-    return _probe("disk", apart, detail, remedy, otherwise="warn")
+    return _probe("disk", detail == "a file system of their own", detail, remedy, otherwise="warn")
 
 
 def _state(state: Path | None, workspaces: Path) -> list[Probe]:

@@ -7,30 +7,11 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from mograder.sandbox import usage
-from mograder.sandbox.cgroups import Cgroup
-from mograder.sandbox.limits import Limits, Reason
+from mograder.sandbox.limits import Reason
 from mograder.sandbox.profile import SCRATCH
-
-
-@dataclass(frozen=True, kw_only=True)
-class Watched:
-    """A session under watch.
-
-    ``memory_counted``: a control group bounds its memory and processes already.
-
-    ``group`` is that control group, if the watchdog shall say when the kernel had to kill for memory in it:
-    version 1 kills single processes, and a session that lost one is left in a state that nobody can explain.
-    """
-
-    name: str
-    init_pid: int
-    workspace: Path
-    limits: Limits
-    memory_counted: bool
-    group: Cgroup | None = None
+from mograder.sandbox.rota import Rota, Watched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +34,7 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._watched: dict[str, Watched] = {}
-        self._turns: list[str] = []
+        self._rota = Rota()
 
     def add(self, watched: Watched) -> None:
         self._watched[watched.name] = watched
@@ -62,24 +43,19 @@ class Watchdog:
         self._watched.pop(name, None)
 
     def look(self) -> list[Excess]:
-        """Who is over a limit now: memory and processes of all, and the disk of the session whose turn it is."""
+        """Who is over a limit now: memory and processes of all, and the disks of those whose turn it is."""
         members = _members(watched.init_pid for watched in self._watched.values())
         found = [
             self._memory(watched, members.get(watched.init_pid, [])) for watched in self._watched.values()
         ]
-        if turn := self._next_turn():
-            found.append(self._disk(turn, members.get(turn.init_pid, [])))
+        turns = self._rota.turns(list(self._watched.values()), members)
+        found += (self._disk(turn, members.get(turn.init_pid, [])) for turn in turns)
         return [excess for excess in found if excess is not None]
 
     def members(self, name: str) -> list[int]:
         """The processes of one session that is watched."""
         init = self._watched[name].init_pid
         return _members([init]).get(init, [])
-
-    def _next_turn(self) -> Watched | None:
-        """One workspace a look: measuring reads every directory of it."""
-        self._turns = [name for name in self._turns if name in self._watched] or list(self._watched)
-        return self._watched[self._turns.pop(0)] if self._turns else None
 
     def _memory(self, watched: Watched, pids: list[int]) -> Excess | None:
         limits = watched.limits
@@ -109,6 +85,7 @@ class Watchdog:
         except (FileNotFoundError, NotADirectoryError):
             return None  # the workspace is gone: there is nothing to bound
         if taken + deleted <= limits.disk_bytes:
+            self._rota.measured(watched, taken + deleted)
             return None
         return _excess(watched, "disk", f"{deleted >> 20} MiB in deleted files that are still open")
 

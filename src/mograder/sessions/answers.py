@@ -18,14 +18,17 @@ async def answers(socket: Path, base_url: str, patience: float) -> bool:
     return await _status(socket, f"{quote(base_url)}/health", patience) == 200
 
 
-async def cell_runs(socket: Path, base_url: str, patience: float = 2.0) -> bool:
-    """Whether a cell runs in the session behind ``socket``; False too if it can not or will not tell.
+async def cell_runs(socket: Path, base_url: str, patience: float = 2.0) -> bool | None:
+    """Whether a cell runs in the session behind ``socket``; None: it can not tell, as marimo behind a relay.
+
+    Without an answer none does.
 
     It answers at once also while its kernel computes: that is another process.
 
     The session's word is the student's word: it keeps the session from being stopped and does nothing else.
     """
-    return await _status(socket, quote(base_url) + run_state.PATH, patience) == run_state.RUNNING
+    status = await _status(socket, quote(base_url) + run_state.PATH, patience)
+    return None if status not in (0, run_state.RUNNING, run_state.RESTING) else status == run_state.RUNNING
 
 
 async def _status(socket: Path, target: str, patience: float) -> int:

@@ -17,6 +17,10 @@ WARN_SECONDS = 300.0
 """How long before the end it is announced; at most a quarter of the patience."""
 
 
+DOUBT_SECONDS = 4 * 3600.0
+"""How long a session is kept that can not tell whether it is at work, or whose last save failed."""
+
+
 class Idleness:
     """Judges by when a session was last active and by its processor time. Times are seconds of one clock."""
 
@@ -25,6 +29,7 @@ class Idleness:
         self._warn = min(WARN_SECONDS, self._ttl / 4)
         self._looks: dict[str, tuple[float, float]] = {}
         self._unjudged: set[str] = set()
+        self._doubted: dict[str, float] = {}
 
     def computes(self, session: Session, cpu_seconds: float, now: float) -> bool:
         """Whether the session computed since the last look; ``cpu_seconds`` counts from its start.
@@ -40,6 +45,14 @@ class Idleness:
         grown, passed = cpu_seconds - before[0], now - before[1]
         return grown > max(BUSY_LEAST, BUSY_SHARE * passed)
 
+    def doubt(self, session: Session, now: float) -> bool:
+        """Whether a session of which nothing is known is still kept: so long after it was last seen at work."""
+        return now - self._doubted.setdefault(session.id, session.last_seen) < DOUBT_SECONDS
+
+    def forget_doubt(self, session: Session) -> None:
+        """Somebody is at work in it for sure."""
+        self._doubted.pop(session.id, None)
+
     def over(self, session: Session, now: float) -> bool:
         """Whether it has been idle for too long."""
         return session.id not in self._unjudged and now - session.last_seen > self._ttl
@@ -53,3 +66,4 @@ class Idleness:
         """The session is gone."""
         self._looks.pop(session.id, None)
         self._unjudged.discard(session.id)
+        self.forget_doubt(session)

@@ -118,6 +118,7 @@ class Sessions:
         session = self._by_id.get(session_id)
         if session is not None:
             session.last_seen = self._clock()
+            self._idleness.forget_doubt(session)
 
     async def stop(self, key: SessionKey, reason: str = "") -> bool:
         """End the session for ``key``, even a starting one, and wait until it is gone. False if there was none."""
@@ -156,6 +157,7 @@ class Sessions:
         newest = {row.key: row for row in sorted(rows, key=lambda row: row.started)}
         found = await asyncio.gather(*(self._adopt(row, newest[row.key] is row) for row in rows))
         adopted = [session for session in found if session is not None]
+        await self._launcher.end_others([s.handle for s in adopted if s.handle is not None])
         await asyncio.to_thread(places.clear_orphans, self._directory, {s.directory for s in adopted})
         return adopted
 
@@ -193,9 +195,14 @@ class Sessions:
         )
 
     async def _ask(self, session: Session) -> None:
-        """A cell that waits takes no processor time: whoever is about to be warned is asked whether one runs."""
-        if await cell_runs(session.socket, f"{self._root}/{session.key.path}"):
-            session.last_seen = self._clock()
+        """A cell that waits takes no processor time: whoever is about to be warned is asked whether one runs.
+
+        Where that can not be told, or the last save has failed, the session is given the benefit of the doubt for a
+        while: somebody may come back to what only their browser has.
+        """
+        runs, now = await cell_runs(session.socket, f"{self._root}/{session.key.path}"), self._clock()
+        if runs or ((runs is None or session.unsaved) and self._idleness.doubt(session, now)):
+            session.last_seen = now
 
     async def uses(self) -> list[tuple[Session, Use]]:
         """What every session that is up takes of the machine; without those that can not be measured."""
@@ -297,8 +304,13 @@ class Sessions:
         return session
 
     async def _launch(self, session: Session, plan: LaunchPlan) -> None:
-        """A launch is not broken off half-way: what it had started by then would be nobody's."""
+        """A launch is not broken off half-way: what it had started by then would be nobody's.
+
+        For the same reason it is written down before it begins: a hub that is killed meanwhile leaves its row.
+        """
         spec = LaunchSpec(session.id, session.key, plan, session.socket, session.directory)
+        session.handle = self._launcher.promise(spec)
+        self._registry.save(session)
         task = asyncio.create_task(self._launcher.launch(spec), name=f"launch {session.key.path}")
         self._launches[session.id] = task
         session.handle = await asyncio.shield(task)

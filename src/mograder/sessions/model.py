@@ -109,6 +109,7 @@ class Session:
     reason: str = ""
     open_sockets: int = 0
     saved: float | None = None  # when the notebook's file was last seen being written
+    unsaved: bool = False  # the last save failed: the browser has something that the file has not
 
     @property
     def url(self) -> str:

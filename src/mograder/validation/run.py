@@ -122,6 +122,7 @@ def _trouble(job: ValidationJob, ending: Ending, sidecar: Sidecar, page: bytes |
         "cancelled": "The validation was called off.",
         "memory": f"The notebook used more than {job.limits.memory / 2**30:.1f} GB of memory and was stopped.",
         "processes": f"The notebook started more than {job.limits.processes} processes and was stopped.",
+        "disk": "The notebook filled more disk space than it may and was stopped.",
         "crashed": "The notebook's own process ended before the notebook did: it crashed, called exit, or ran out "
         "of memory.",
         "killed": "The notebook was stopped from outside before it finished.",

@@ -11,7 +11,7 @@ from mograder.validation.scratch import Scratch
 
 #: How a run ended: by itself, out of time, called off, over a limit; the notebook's own process crashed while
 #: marimo's waited for it; or something outside killed it.
-How = Literal["done", "time", "cancelled", "memory", "processes", "crashed", "killed"]
+How = Literal["done", "time", "cancelled", "memory", "processes", "disk", "crashed", "killed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,8 +216,9 @@ class Call:
         self._close()
         gateway, target = self._gateway, self._passage.target
         gateway.pool.give(target, upstream, gateway.now())
-        if self._passage.is_save and 200 <= self._status < 300:
-            gateway.door.saved(target.session_id)
+        if self._passage.is_save:
+            note = gateway.door.saved if 200 <= self._status < 300 else gateway.door.not_saved
+            note(target.session_id)
         if self._page_end:
             self._caller.go_on(self._page_end)
         self._caller.end()

@@ -134,5 +134,8 @@ class Door(Protocol):
     def saved(self, session_id: str) -> None:
         """Take note that marimo has answered a save with success: the notebook's file is new."""
 
+    def not_saved(self, session_id: str) -> None:
+        """Take note that marimo could not save: a browser has something that the notebook's file has not."""
+
     def upstream_lost(self, session_id: str) -> None:
         """Take note that a session's socket refuses connections, or that it broke off amid an answer."""

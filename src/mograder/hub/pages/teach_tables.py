@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from mograder.errors import Malformed, NotFound
-from mograder.hub import checkup
-from mograder.hub.api.access import requires
+from mograder.hub import checkup, trial
+from mograder.hub.api.access import Work, requires
 from mograder.hub.api.respond import attachment, wants_page
+from mograder.hub.coursework import Coursework
 from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
@@ -177,15 +178,17 @@ async def audit(
 async def health(
     request: Request,
     who: Identity = requires(Action.TEACH),
+    work: Coursework = Work,
     desk: Desk = OnDesk,
     q: str = "",
     format: str = "",
 ) -> Response:
-    """What ``mograder hub check`` finds, but for the port, which this hub holds."""
+    """What ``mograder hub check`` finds, but for the port, which this hub holds; and how warm each item is."""
     found = await asyncio.to_thread(checkup.examine, desk.settings, desk.settings.secret)
+    warm = [trial.warmth(item, words) for item, words in await work.warmth()]
     rows = [
         (probe.name, probe.level, probe.detail, probe.remedy)
-        for probe in found.probes
+        for probe in (*found.probes, *warm)
         if probe.name != "port"
     ]
     bad = [row for row in rows if row[1] == "fail"]

@@ -17,6 +17,9 @@ from mograder.sessions.engine.protocol import PROTOCOL, Ended
 ANSWER_SECONDS = 150.0
 """The longest that an engine takes: a first launch waits for the environment to become warm."""
 
+HELLO_SECONDS = 20.0
+"""The longest that an engine takes to say which it is: it may be making a sandbox just then."""
+
 _KINDS: dict[str, type[MograderError]] = {
     "SandboxError": SandboxError,
     "EnvironmentFailed": EnvironmentFailed,
@@ -40,10 +43,10 @@ class EngineClient:
         return self._socket is not None
 
     async def connect(self, path: Path) -> dict[str, Any]:
-        """Connect to the engine that listens at ``path``; its answer to hello.
+        """Connect to the engine that listens at ``path``, of whatever version; its answer to hello.
 
         Raises:
-            OSError: there is none. SandboxError: it speaks another protocol.
+            OSError: there is none. SandboxError: it does not answer.
         """
         line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
@@ -54,13 +57,11 @@ class EngineClient:
         line.setblocking(False)
         self._socket = line
         asyncio.get_running_loop().add_reader(line.fileno(), self._hear)
-        hello = await self.ask("hello", protocol=PROTOCOL)
-        if hello["protocol"] != PROTOCOL:
-            self.close()
-            raise SandboxError("The running session engine belongs to another version of mograder.")
-        return hello
+        return await self.ask("hello", patience=HELLO_SECONDS, protocol=PROTOCOL)
 
-    async def ask(self, what: str, descriptors: Sequence[int] = (), **words: Any) -> dict[str, Any]:
+    async def ask(
+        self, what: str, descriptors: Sequence[int] = (), *, patience: float = ANSWER_SECONDS, **words: Any
+    ) -> dict[str, Any]:
         """Send a request and wait for its answer. Raises the engine's error, or SandboxError if it has gone."""
         if self._socket is None:
             raise SandboxError("The session engine is not there.")
@@ -69,12 +70,12 @@ class EngineClient:
         self._waiting[number] = answer
         try:
             control.send(self._socket, {"do": what, "id": number, **words}, descriptors)
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(patience):
                 said = await answer
+        except TimeoutError:  # an OSError, too
+            raise SandboxError("The session engine does not answer.") from None
         except OSError as error:
             raise SandboxError(f"The session engine can not be reached ({error.strerror}).") from error
-        except TimeoutError:
-            raise SandboxError("The session engine does not answer.") from None
         finally:
             self._waiting.pop(number, None)
         if "error" in said:
@@ -109,7 +110,7 @@ class EngineClient:
 
     def _take(self, message: dict[str, Any]) -> None:
         if message.get("event") == "ended":
-            self._on_ended(Ended(message["session"], message["reason"], message["status"], message["detail"]))
+            self._on_ended(Ended.told(message))
             return
         answer = self._waiting.get(message.get("id", 0))
         if answer is not None and not answer.done():

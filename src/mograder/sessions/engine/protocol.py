@@ -6,7 +6,7 @@ the engine says ``{"event": "ended", "session": …, "reason": …, "status": �
 =========  ==============================================  ========================================
 do         with                                            answer
 =========  ==============================================  ========================================
-hello      ``protocol``                                    ``protocol``, ``alive``, ``ended``
+hello      ``protocol``                                    ``protocol``, ``version``, ``alive``, ``ended``
 launch     an ``Order`` as a dict; listener and log        ``how``: "warm" or "fresh"
 stop       ``session``                                     (when every process of it is gone)
 warm       ``environment``, ``python``, ``notebook``       (at once)
@@ -14,16 +14,27 @@ status                                                     ``environments``: id 
 usage                                                      ``sessions``: id -> bytes, ``cpu``: id -> seconds
 quit                                                       (the engine and all sessions end)
 =========  ==============================================  ========================================
+
+``hello``, ``stop``, ``quit`` and the news of ends mean the same in every protocol, for ever: with them a hub lets an
+engine of an earlier version go, which keeps its sessions until they end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
-PROTOCOL = 1
+from mograder import __version__
+
+PROTOCOL = 2
 """Changes when an engine and a hub of different versions would misunderstand each other."""
+
+
+def is_ours(hello: Mapping[str, Any]) -> bool:
+    """Whether an engine that answered so is of this version: it has this version's code in memory, and its traps."""
+    return hello.get("protocol") == PROTOCOL and hello.get("version") == __version__
+
 
 HOW_FORKED, HOW_FRESH = "warm", "fresh"
 
@@ -35,6 +46,7 @@ class Launch:
     ``spec`` is the JSON of a ``ServeSpec`` or ``ExportSpec`` (``task`` says which), ``environment`` and ``python``
     name the environment, ``notebook`` is what its warm process learns from, ``workspace`` is the directory that the
     session may write, ``directory`` where in it the notebook lies. ``limits`` are the fields of a ``Limits``.
+    ``wall_seconds`` is how long it may run, whether or not there is a hub to end it (0: as long as it likes).
     """
 
     session: str
@@ -48,6 +60,7 @@ class Launch:
     notebook: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)
+    wall_seconds: float = 0.0
 
     def message(self) -> dict[str, Any]:
         """As the body of a request."""
@@ -56,9 +69,14 @@ class Launch:
 
 @dataclass(frozen=True)
 class Ended:
-    """Why a session is gone. ``reason`` is memory, disk, processes, stopped, or "" (by itself)."""
+    """Why a session is gone. ``reason`` is memory, disk, processes, time, stopped, or "" (by itself)."""
 
     session: str
     reason: str = ""
     status: int = 0
     detail: str = ""
+
+    @classmethod
+    def told(cls, message: Mapping[str, Any]) -> Self:
+        """As an engine of any version tells it."""
+        return cls(**{name: message[name] for name in cls.__dataclass_fields__ if name in message})

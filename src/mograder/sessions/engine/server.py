@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import socket
@@ -16,11 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mograder import __version__
 from mograder.errors import MograderError
 from mograder.marimo_adapter import control
 from mograder.marimo_adapter.owner import Coming, Warm
 from mograder.sandbox import usage
-from mograder.sandbox.watchdog import Watchdog, Watched
+from mograder.sandbox.logs import CappedLog
+from mograder.sandbox.rota import Watched
+from mograder.sandbox.watchdog import Watchdog
 from mograder.sessions.engine.loop import turn
 from mograder.sessions.engine.plan import EnginePlan
 from mograder.sessions.engine.protocol import PROTOCOL, Ended, Launch
@@ -47,7 +51,7 @@ class Engine:
         self._clients: set[socket.socket] = set()
         self._tenants: dict[str, Tenant] = {}
         self._ended: OrderedDict[str, Ended] = OrderedDict()
-        self._warmths = Warmths(self._watch_warm, self._unwatch)
+        self._warmths = Warmths(self._watch_warm, self._unwatch, self._write_down)
         self._watchdog = Watchdog()
         self._running = True
 
@@ -95,7 +99,9 @@ class Engine:
             case "hello":
                 alive = {name: tenant.how for name, tenant in self._tenants.items()}
                 ended = [asdict(end) for end in self._ended.values()]
-                self._answer(client, message, protocol=PROTOCOL, alive=alive, ended=ended)
+                self._answer(
+                    client, message, protocol=PROTOCOL, version=__version__, alive=alive, ended=ended
+                )
             case "launch":
                 self._launch(client, message, [os.dup(descriptor) for descriptor in descriptors])
             case "stop":
@@ -124,6 +130,8 @@ class Engine:
 
         def go(warm: Warm | None) -> None:
             try:
+                if not self._listens(client):
+                    return  # its hub was killed while the environment became warm: nobody would know the session
                 tenant = self._make(launch, warm, dict(zip(names, given, strict=True)))
                 self._answer(client, message, how=tenant.how)
             except (MograderError, OSError, KeyError, TypeError, ValueError) as error:
@@ -159,6 +167,13 @@ class Engine:
             control.send(client, message)
         except OSError:
             self._drop(client)
+
+    def _listens(self, client: socket.socket) -> bool:
+        """Whether a client is still there, also if the loop has not heard yet that it has gone."""
+        look = select.poll()
+        if client in self._clients:
+            look.register(client, select.POLLRDHUP)
+        return client in self._clients and not look.poll(0)
 
     def _drop(self, client: socket.socket) -> None:
         if client in self._clients:
@@ -233,10 +248,17 @@ class Engine:
         came = isinstance(thing, Coming)
         self._on(thing, partial(self._warmths.came if came else self._heard_warm, environment))
 
+    def _write_down(self, log: CappedLog) -> None:
+        def drain() -> None:
+            if not log.drain():
+                self._unwatch(log.reader)
+                log.close()
+
+        self._on(log.reader, drain)
+
     def _heard_warm(self, environment: str) -> None:
-        warmth = self._warmths.by_environment.get(environment)
-        if warmth is None or warmth.warm is None:
-            return
+        warmth = self._warmths.by_environment[environment]
+        assert warmth.warm is not None  # it is watched
         end = warmth.warm.ended()
         if end is not None and (tenant := self._tenants.get(end.key)):
             tenant.status = end.status
@@ -251,7 +273,9 @@ class Engine:
         for excess in self._watchdog.look():
             self._end(excess.name, excess.reason, excess.detail)
         for name, tenant in list(self._tenants.items()):
-            if not tenant.holder.alive() or tenant.reason:
+            if tenant.overdue:
+                self._end(name, "time", f"{tenant.launch.wall_seconds:.0f} s allowed")
+            elif not tenant.holder.alive() or tenant.reason:
                 self._end(name)
         _reap_orphans({tenant.pid for tenant in self._tenants.values()})
 

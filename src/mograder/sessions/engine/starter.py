@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import sys
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ class EnginePlaces:
     def socket(self) -> Path:
         """Where the engine listens."""
         return self.directory / "control"
+
+    def former(self) -> list[Path]:
+        """Where engines of earlier versions listen, until their last session has ended."""
+        return sorted(self.directory.glob("former-*"))
+
+    def set_aside(self) -> None:
+        """Make room for an engine of this version; the one that runs is reached under another name from now on."""
+        self.socket.rename(self.directory / f"former-{secrets.token_hex(4)}")
 
 
 def start(places: EnginePlaces, identities: Identities) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,13 @@ class Tenant:
     reason: str = ""
     detail: str = ""
     status: int | None = None
-    waiting: list[object] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it runs for longer than it may."""
+        allowed = self.launch.wall_seconds
+        return allowed > 0 and time.monotonic() - self.began > allowed
 
     def end(self) -> bool:
         """End every process of it. True when they are gone."""

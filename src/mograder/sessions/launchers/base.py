@@ -40,6 +40,9 @@ class Launcher(Protocol):
     async def warm(self, environment: str, python: Path, notebook: Path) -> None:
         """Make ready for sessions with an environment, in its own time; ``notebook`` is what they will run."""
 
+    def promise(self, spec: LaunchSpec) -> Handle:
+        """What names the session before `launch` brings it up: a hub that is killed meanwhile has written it down."""
+
     async def launch(self, spec: LaunchSpec) -> Handle:
         """Start a session whose listening socket is at ``spec.socket``; return as soon as it runs.
 
@@ -49,6 +52,9 @@ class Launcher(Protocol):
 
     async def stop(self, handle: Handle) -> None:
         """End every process of the session, whatever they ignore. Complete within a second."""
+
+    async def end_others(self, known: Iterable[Handle]) -> None:
+        """End what an earlier hub launched and nobody knows any more; ``known`` are the sessions that go on."""
 
     def alive(self, handle: Handle) -> bool:
         """Whether the session's server runs. Works for sessions that another hub launched."""

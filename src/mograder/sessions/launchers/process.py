@@ -43,6 +43,9 @@ class ProcessLauncher:
     async def warm(self, environment: str, python: Path, notebook: Path) -> None:
         return None
 
+    def promise(self, spec: LaunchSpec) -> Handle:
+        return Handle(0, 0.0, {"home": str(_home(spec))})  # no process has the number 0
+
     async def launch(self, spec: LaunchSpec) -> Handle:
         child = await asyncio.to_thread(self._spawn, spec)
         self._children[child.pid] = child
@@ -52,6 +55,9 @@ class ProcessLauncher:
     async def stop(self, handle: Handle) -> None:
         await asyncio.to_thread(_end, handle)
         await self.wait(handle)
+
+    async def end_others(self, known: Iterable[Handle]) -> None:
+        return None  # whatever it starts is promised first, or a child of its hub
 
     def alive(self, handle: Handle) -> bool:
         return processes.is_same(handle.pid, handle.started)

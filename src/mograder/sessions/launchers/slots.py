@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import stat
 import threading
 from pathlib import Path
 
 from mograder.sandbox.identities import Identities
+from mograder.sandbox.usage import MAX_DEPTH
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Slots:
@@ -49,17 +54,46 @@ class Slots:
 def give_workspace(workspace: Path, identities: Identities, slot: int) -> None:
     """Make a workspace usable for its session, and for nobody else.
 
-    A tree that belongs to somebody else is handed over whole; links in it are handed over, not followed.
+    A tree that belongs to somebody else is handed over whole, while that somebody may be at work in it: everything is
+    reached by descriptor, so no link that is put in a directory's place leads anywhere. ``workspace`` itself is a
+    name that only the hub controls.
     """
+    if not identities.per_student:
+        return
     owner = identities.owner(slot)
-    if owner is None:
-        if identities.how == "subuid":
-            workspace.chmod(identities.workspace_mode)
+    top = os.open(workspace, _DIRECTORY)
+    try:
+        if owner is None:
+            os.fchmod(top, identities.workspace_mode)
+        elif os.fstat(top).st_uid != owner[0]:
+            _give(top, owner, os.fstat(top).st_dev)
+            os.fchmod(top, identities.workspace_mode)
+    finally:
+        os.close(top)
+
+
+def _give(directory: int, owner: tuple[int, int], device: int, depth: int = 0) -> None:
+    """A directory and what is in it; itself last, so that its owner tells that the rest is done."""
+    for name in os.listdir(directory) if depth < MAX_DEPTH else ():
+        with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+            entry = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            try:
+                _give_entry(entry, owner, device, depth)
+            finally:
+                os.close(entry)
+    os.fchown(directory, *owner)
+
+
+def _give_entry(entry: int, owner: tuple[int, int], device: int, depth: int) -> None:
+    """What has a name elsewhere too may be somebody's whom this does not concern: it stays as it is."""
+    status = os.fstat(entry)
+    if status.st_dev != device:
         return
-    if os.stat(workspace).st_uid == owner[0]:  # noqa: PTH116
-        return
-    for directory, names, files in os.walk(workspace):
-        for name in (*names, *files):
-            os.chown(os.path.join(directory, name), *owner, follow_symlinks=False)  # noqa: PTH118
-    os.chown(workspace, *owner, follow_symlinks=False)
-    workspace.chmod(identities.workspace_mode)
+    if stat.S_ISDIR(status.st_mode):
+        inner = os.open(".", _DIRECTORY, dir_fd=entry)
+        try:
+            _give(inner, owner, device, depth + 1)
+        finally:
+            os.close(inner)
+    elif stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
+        os.chown(f"/proc/self/fd/{entry}", *owner)  # this very inode, whatever its name means now

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mograder.errors import SandboxError
+from mograder.errors import MograderError, SandboxError
 from mograder.marimo_adapter import options
 from mograder.sandbox.identities import Identities
 from mograder.sandbox.limits import Limits
 from mograder.sessions.engine.client import EngineClient
-from mograder.sessions.engine.protocol import Ended, Launch
+from mograder.sessions.engine.former import Former
+from mograder.sessions.engine.protocol import Ended, Launch, is_ours
 from mograder.sessions.engine.starter import EnginePlaces, start
 from mograder.sessions.launchers.base import listen
 from mograder.sessions.launchers.slots import Slots, give_workspace
 from mograder.sessions.model import Handle, LaunchSpec, Use
+
+log = logging.getLogger("mograder.sessions")
 
 _WAIT_SECONDS = 10.0
 
@@ -32,35 +36,66 @@ class WarmLauncher:
         self._places = places
         self._identities = identities
         self._slots = slots
-        self._limits = limits
+        self.limits = limits
         self._client = EngineClient(self._ended, self._lost)
+        self._former = Former(self._ended, self._gone)
         self._opening = asyncio.Lock()
         self._alive: dict[str, asyncio.Future[Ended]] = {}
         self._past: dict[str, Ended] = {}
 
     async def open(self) -> None:
-        """Connect to the engine that runs, or start one. Raises SandboxError."""
+        """Connect to the engine that runs, or start one; one of another version is left to its sessions.
+
+        Raises SandboxError.
+        """
         async with self._opening:
             if self._client.connected:
                 return
-            try:
-                hello = await self._client.connect(self._places.socket)
-            except OSError:
-                await asyncio.to_thread(start, self._places, self._identities)
-                hello = await self._connect_new()
-            for session in hello["alive"]:
-                self._living(session)
-            self._past |= {end["session"]: Ended(**end) for end in hello["ended"]}
+            for path in self._places.former():
+                self._learn(await self._former.join(path))
+            self._learn(await self._hello())
+
+    async def _hello(self) -> dict[str, Any]:
+        try:
+            hello = await self._client.connect(self._places.socket)
+        except OSError:
+            return await self._begin()
+        except MograderError as error:
+            log.warning("another session engine takes the place of one that can not be talked to: %s", error)
+            return await self._replace()
+        return hello if is_ours(hello) else await self._replace()
+
+    async def _replace(self) -> dict[str, Any]:
+        """An upgrade: sessions of the old engine go on, new ones come from a new engine."""
+        self._client.close()
+        self._places.set_aside()
+        for path in self._places.former():
+            self._learn(await self._former.join(path))
+        return await self._begin()
+
+    async def _begin(self) -> dict[str, Any]:
+        await asyncio.to_thread(start, self._places, self._identities)
+        return await self._connect_new()
+
+    def _learn(self, hello: Mapping[str, Any]) -> None:
+        for session in hello.get("alive", ()):
+            self._living(session)
+        self._past |= {end["session"]: Ended.told(end) for end in hello.get("ended", ())}
 
     async def close(self) -> None:
-        """Hang up. The engine and its sessions go on."""
+        """Hang up. The engines and their sessions go on."""
         self._client.close()
+        self._former.close()
 
     async def shutdown(self) -> None:
-        """End the engine with every session in it."""
+        """End the engines with every session in them."""
+        await self._former.quit()
         if self._client.connected:
             await self._client.ask("quit")
             self._client.close()
+
+    def promise(self, spec: LaunchSpec) -> Handle:
+        return Handle(0, 0.0, {"session": spec.session_id})
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         await self.open()
@@ -68,7 +103,7 @@ class WarmLauncher:
         session = spec.session_id
         self._living(session)
         listener = await asyncio.to_thread(listen, spec.socket)
-        log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        output = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         launch = Launch(
             session=session,
             task="serve",
@@ -78,25 +113,35 @@ class WarmLauncher:
             workspace=str(spec.plan.workspace),
             slot=self._slots.of(spec.key.user),
             notebook=str(spec.plan.learn_from or ""),
-            limits=asdict(self._limits),
+            limits=asdict(self.limits),
         )
         try:
-            answer = await self._ask_launch(launch, {"listener": listener.fileno(), "log": log})
+            answer = await self._ask_launch(launch, {"listener": listener.fileno(), "log": output})
         except BaseException:
             self._alive.pop(session, None)
             raise
         finally:
             listener.close()
-            os.close(log)
+            os.close(output)
         return Handle(0, 0.0, {"session": session, "how": answer["how"]})
 
     async def stop(self, handle: Handle) -> None:
         session = handle.extra["session"]
-        if session in self._alive and self._client.connected:
+        client = self._former.of(session) or self._client
+        if session in self._alive and client.connected:
             ended = self._alive[session]
-            await self._client.ask("stop", session=session)
+            await client.ask("stop", session=session)
             async with asyncio.timeout(_WAIT_SECONDS):
                 await asyncio.shield(ended)
+
+    async def end_others(self, known: Iterable[Handle]) -> None:
+        """Validations of a hub that was killed, and sessions that it had ordered and not yet heard of."""
+        for session in set(self._alive) - {handle.extra["session"] for handle in known}:
+            log.info("ending %s, which an earlier hub left", session)
+            try:
+                await self.end(session)
+            except (MograderError, TimeoutError):
+                log.exception("%s could not be ended", session)
 
     def alive(self, handle: Handle) -> bool:
         return handle.extra["session"] in self._alive
@@ -131,17 +176,21 @@ class WarmLauncher:
 
     async def usage(self) -> dict[str, int]:
         """Memory of every session in bytes, by its id: proportional, or counted by its control group."""
-        if not self._client.connected:
-            return {}
-        answer = await self._client.ask("usage")
-        return {str(session): int(size) for session, size in answer["sessions"].items()}
+        return {session: use.memory_bytes for session, use in (await self._uses()).items()}
 
     async def measure(self, handles: Iterable[Handle]) -> list[Use | None]:
-        if not self._client.connected:
-            return [None for _ in handles]
-        answer = await self._client.ask("usage")
-        memory, cpu = answer["sessions"], answer.get("cpu", {})
-        return [_use(memory.get(name), cpu.get(name)) for name in (h.extra["session"] for h in handles)]
+        uses = await self._uses()
+        return [uses.get(handle.extra["session"]) for handle in handles]
+
+    async def _uses(self) -> dict[str, Use]:
+        answers = await self._former.usage()
+        if self._client.connected:
+            answers.append(await self._client.ask("usage"))
+        return {
+            name: Use(int(size), answer.get("cpu", {}).get(name, 0.0))
+            for answer in answers
+            for name, size in answer["sessions"].items()
+        }
 
     async def status(self) -> dict[str, str]:
         """How each environment stands, in words."""
@@ -160,9 +209,9 @@ class WarmLauncher:
         try:
             return await self._client.connect(self._places.socket)
         except OSError as error:
-            log = (self._places.directory / "engine.log").read_text(errors="replace")[-500:]
+            said = (self._places.directory / "engine.log").read_text(errors="replace")[-500:]
             raise SandboxError(
-                f"The session engine did not come up ({error.strerror}). {log}".strip()
+                f"The session engine did not come up ({error.strerror}). {said}".strip()
             ) from error
 
     async def _ask_launch(self, launch: Launch, descriptors: Mapping[str, int]) -> dict[str, Any]:
@@ -181,13 +230,12 @@ class WarmLauncher:
             future.set_result(end)
 
     def _lost(self) -> None:
-        """The engine has gone, and every sandbox with it: it was their process one's parent's process one."""
-        for session in list(self._alive):
+        self._gone([session for session in self._alive if self._former.of(session) is None])
+
+    def _gone(self, sessions: Iterable[str]) -> None:
+        """An engine has gone, and every sandbox with it: it was their process one's parent's process one."""
+        for session in sessions:
             self._ended(Ended(session, "engine"))
-
-
-def _use(memory: int | None, cpu: float | None) -> Use | None:
-    return None if memory is None else Use(memory, cpu or 0.0)
 
 
 def sentence(end: Ended) -> str:

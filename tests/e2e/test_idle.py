@@ -1,0 +1,71 @@
+"""What somebody typed is in the file when their idle notebook is stopped (``mograder.sessions.idleness``)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.test_bar import answer, notebook_of, open_editor
+from tests.support.hub import RunningHub, make_course, running
+from tests.support.processes import eventually
+
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
+
+PATIENCE = 40
+"""Seconds without activity after which a session is stopped."""
+
+
+@pytest.fixture(scope="module")
+def hub(course_root: Path) -> Iterator[RunningHub]:
+    course = make_course(course_root / "stopped", f'[hub]\ntitle = "Test course"\nsession_ttl = {PATIENCE}\n')
+    with running(course) as up:
+        yield up
+
+
+def is_open(page: Page, hub: RunningHub) -> bool:
+    return bool(page.context.request.get(f"{hub.url}sessions").json())
+
+
+def test_what_was_typed_last_is_in_the_file_when_the_notebook_is_stopped(hub: RunningHub, page: Page) -> None:
+    open_editor(page, hub)
+    cell = page.locator(".cm-content", has_text="answer =").first
+    cell.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("answer = 'the last word'")  # and nothing else: it is not run, nobody presses save
+    assert eventually(lambda: not is_open(page, hub), 150)
+    assert "the last word" in notebook_of(page, hub).read_text()
+
+
+def test_a_notebook_that_could_not_be_saved_stays_open_until_it_is(hub: RunningHub, page: Page) -> None:
+    open_editor(page, hub)
+    notebook = notebook_of(page, hub)
+    forbid(notebook)
+    try:
+        with page.expect_response(re.compile("/api/kernel/save")) as tried:
+            answer(page, "answer = 'only in the browser'")
+        assert tried.value.status == 500
+        end = time.monotonic() + 1.5 * PATIENCE
+        while time.monotonic() < end:
+            assert is_open(page, hub)
+            page.wait_for_timeout(500)
+    finally:
+        notebook.parent.chmod(0o700)
+        notebook.chmod(0o600)
+    with page.expect_response(re.compile("/api/kernel/save")) as saved:
+        page.locator(".cm-content", has_text="answer =").first.click()
+        page.keyboard.press("Control+s")
+    expect(page.locator(".state")).to_have_text(re.compile("^Saved"))
+    assert saved.value.status == 200, saved.value.text()
+    assert eventually(lambda: not is_open(page, hub), 150)
+    assert "only in the browser" in notebook.read_text()
+
+
+def forbid(notebook: Path) -> None:
+    """Make marimo's save fail, as a full disk does: neither a new file nor the old one can be written."""
+    notebook.chmod(0o400)
+    notebook.parent.chmod(0o500)
