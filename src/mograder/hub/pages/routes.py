@@ -192,6 +192,7 @@ def item_row(request: Request, state: ItemState, disk: str = "") -> views.ItemRo
         has_release=state.has_release,
         due=due,
         last_check=check,
+        check_current=state.check_current,
         exported_before=state.exported_before,
         update_available=state.update_available,
         visible=state.visible,
