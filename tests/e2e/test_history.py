@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.test_files import ONTO
 from tests.support.hub import RunningHub, by_proxy, make_course, running
 from tests.support.processes import eventually
 
@@ -100,6 +101,23 @@ def test_two_versions_are_compared_by_cell_and_one_cell_comes_back(
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("The older version is back")).to_be_visible()
     assert "answer = 3" in path(hub, user).read_text()
+    page.context.close()
+
+
+def test_a_notebook_is_dropped_on_the_page(chromium: Browser, hub: RunningHub, student: httpx.Client) -> None:
+    user: str = student.name  # type: ignore[attr-defined]
+    page = tab_of(chromium, hub, student)
+    page.goto(f"history/{user}/{ITEM}")
+    mine = set_answer(path(hub, user).read_text(), "42")
+    page.evaluate(ONTO, ["#upload", [["one.py", mine], ["two.py", mine]]])
+    expect(page.locator(".toast")).to_contain_text("Drop one file here")
+    assert "answer = 3" in path(hub, user).read_text()
+    page.evaluate(ONTO, ["#upload", [["download (1).py", mine]]])
+    expect(page.locator(".toast")).to_contain_text("is uploaded")
+    expect(page.locator(".versions tbody tr").nth(0)).to_contain_text("Your copy now")
+    assert path(hub, user).read_text() == mine
+    page.get_by_role("button", name="Undo").click()
+    assert eventually(lambda: "answer = 3" in path(hub, user).read_text(), 20)
     page.context.close()
 
 

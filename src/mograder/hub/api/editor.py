@@ -18,13 +18,11 @@ from mograder.hub.api.events import KEEP_ALIVE, checks
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
+from mograder.hub.news import Streams
 from mograder.hub.pages import bar
 from mograder.hub.pages.assets import static_table
 from mograder.hub.teaching.messages import Messages
 from mograder.sessions.model import Session, SessionKey, State
-
-LOOK = 0.4
-"""Seconds between two looks at the registry; nothing is read from disk unless something has changed."""
 
 router = APIRouter(prefix="/edit/user/{user}/{assignment}/_hub", include_in_schema=False)
 
@@ -38,8 +36,9 @@ async def events(
     work: Coursework = Work,
 ) -> Response:
     """How the editor stands, now and whenever that changes, as server-sent events."""
+    state = request.app.state
     return StreamingResponse(
-        _watch(work, request.app.state.messages, SessionKey("edit", user, assignment)),
+        _watch(work, state.messages, state.streams, SessionKey("edit", user, assignment)),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
@@ -128,12 +127,14 @@ async def static(
     return Response(data, headers=kept)
 
 
-async def _watch(work: Coursework, messages: Messages, key: SessionKey) -> AsyncIterator[bytes]:
+async def _watch(
+    work: Coursework, messages: Messages, streams: Streams, key: SessionKey
+) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     last: object = None
     said = loop.time()
     session: Session | None = None
-    while True:
+    async for _ in streams.ticks():
         session = work.sessions.get(key) or session
         said_to_all = messages.shown_to(key.user)
         pulse = (_pulse(work, session), said_to_all)
@@ -145,7 +146,6 @@ async def _watch(work: Coursework, messages: Messages, key: SessionKey) -> Async
         elif loop.time() - said > KEEP_ALIVE:
             said = loop.time()
             yield b": still here\n\n"
-        await asyncio.sleep(LOOK)
 
 
 def _pulse(work: Coursework, session: Session | None) -> tuple[Any, ...]:

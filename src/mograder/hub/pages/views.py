@@ -53,7 +53,8 @@ class Page:
     sandbox). ``csrf`` travels in each form as ``csrf`` and in each script's request as ``X-CSRF-Token``.
     ``sign_out`` is the address that a sign-out form posts to, if there is one. ``messages`` were not put away yet;
     ``visits`` are those of the last weeks. ``theme`` is "" for what the machine says. ``brand_css``, ``logo`` and
-    ``notice`` are the course's own.
+    ``notice`` are the course's own. ``news`` is the word of what is on the page (`mograder.hub.news`): a script looks
+    again when the hub says another one; empty: it does not.
     """
 
     course_title: str
@@ -69,6 +70,7 @@ class Page:
     brand_css: str | None = None
     logo: str | None = None
     notice: str = ""
+    news: str = ""
 
     def to(self, url: str) -> str:
         """``url``, which is relative to the hub's root, as this page must write it."""

@@ -25,10 +25,17 @@ class Visits:
     def __init__(self, table: VisitTable, clock: Callable[[], float] = time.time) -> None:
         self._table = table
         self._clock = clock
+        self._latest: dict[str, Visit] = {}  # by owner, since the hub began
 
     def note(self, visitor: str, owner: str, item: str) -> None:
         """Remember that ``visitor`` looked at ``owner``'s ``item``."""
-        self._table.add(Visit(visitor, owner, item, self._clock()), SAME_VISIT)
+        visit = Visit(visitor, owner, item, self._clock())
+        if self._table.add(visit, SAME_VISIT):
+            self._latest[owner] = visit
+
+    def latest(self, owner: str) -> Visit | None:
+        """The last new visit to ``owner`` since the hub began, from memory."""
+        return self._latest.get(owner)
 
     def to(self, owner: str) -> tuple[Visit, ...]:
         """The visits of the last two weeks, newest first; none if the state can not be read: a page is shown all
