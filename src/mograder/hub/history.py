@@ -15,6 +15,7 @@ from pathlib import Path
 from mograder.course import file_name, is_file_name, item_name, shown, user_name
 from mograder.errors import Conflict, NotFound
 from mograder.hub.files import Directory
+from mograder.hub.thinning import superfluous
 
 MAX_VERSION_BYTES = 128 << 20
 """Of one version: whoever replaces something larger moves it aside instead."""
@@ -26,9 +27,9 @@ MAX_BYTES = 4 << 30
 SAVE = "save"
 """The reason of a version that was kept because the editor saved it."""
 
-MAX_SAVES = 400
+MAX_SAVES = 1000
 MAX_SAVED_BYTES = 256 << 20
-"""Of what the editor saved, for one copy: beyond that the oldest saves go. What was replaced never goes."""
+"""Of what the editor saved, for one copy: see `mograder.hub.thinning`. What was replaced never goes."""
 
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([a-z-]+)_([0-9a-f]{12})_(.+)")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
@@ -77,14 +78,16 @@ class History:
             )
         now = datetime.now(UTC)
         name = f"{now.strftime(_TIME)}_{reason}_{short}_{file_name(file)}"
+        kept = Version(name, now, reason, short, file, len(data))
         with self._directory(user, item) as directory:
             directory.write(name, data, replace=False)
             if newest is not None and same:
                 directory.remove(newest.id)  # the save and what replaced it are one version
             if reason == SAVE:
-                for version in _too_many([v for v in versions if v.reason == SAVE], len(data)):
+                mine = [version for version in versions if version.file == file]
+                for version in superfluous([kept, *mine], SAVE, MAX_SAVES, MAX_SAVED_BYTES):
                     directory.remove(version.id)
-        return Version(name, now, reason, short, file, len(data))
+        return kept
 
     def versions(self, user: str, item: str) -> list[Version]:
         """All versions, newest first; empty if there are none."""
@@ -108,16 +111,6 @@ class History:
 
     def _directory(self, user: str, item: str) -> Directory:
         return Directory.trusted(self._path(user, item), create=True)
-
-
-def _too_many(saves: list[Version], size: int) -> list[Version]:
-    """What must go of ``saves`` (newest first) when one of ``size`` bytes was added."""
-    kept, total = 1, size
-    for index, version in enumerate(saves):
-        kept, total = kept + 1, total + version.size
-        if kept > MAX_SAVES or total > MAX_SAVED_BYTES:
-            return saves[index:]
-    return []
 
 
 def _version(name: str, size: int) -> Version | None:

@@ -94,7 +94,7 @@
   function help() {
     show(
       t("Help"),
-      make("p", {}, t("Your notebook is saved by itself, a second after you stop typing. Every minute a version is kept: History brings any of them back.")),
+      make("p", {}, t("Your notebook is saved by itself, a second after you stop typing. Every few seconds of work a version is kept: History brings any of them back.")),
       make("h3", {}, t("Keys")),
       make("dl", {}, ...key("Ctrl Enter", t("run the cell")), ...key("Shift Enter", t("run it and go on")), ...key("Ctrl S", t("save")), ...key("Ctrl K", t("all commands"))),
       make("h3", {}, t("Buttons")),
