@@ -241,6 +241,11 @@ async def _up(exchange: Exchange) -> None:
     exchange.answer(b"%d" % await exchange.read_body())
 
 
+@handler("save")
+async def _save(exchange: Exchange) -> None:
+    await HANDLERS[exchange.query.get("how", "up")](exchange)
+
+
 @handler("fails")
 async def _fails(exchange: Exchange) -> None:
     await exchange.read_body()

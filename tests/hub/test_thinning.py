@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -62,7 +63,7 @@ def test_what_is_too_much_goes_where_it_is_missed_least() -> None:
     left = staying(versions, most=10)
     assert len(left) == 10
     assert (left[0], left[-1]) == (versions[0], versions[-1])
-    gaps = [newer.when - older.when for newer, older in zip(left, left[1:], strict=False)]
+    gaps = [newer.when - older.when for newer, older in itertools.pairwise(left)]
     assert gaps[0] <= gaps[len(gaps) // 2] <= gaps[-1]
     assert gaps[-1] < 60 * MINUTE  # old ones are fewer, but not gone
 
@@ -86,7 +87,7 @@ def test_nothing_that_matters_goes_whatever_there_is(found: list[tuple[int, str]
     assert all(version.reason == "save" for version in gone)
     assert versions[:1] == left[:1]
     assert versions[-1:] == left[-1:]
-    for newer, older in zip(versions, versions[1:], strict=False):
+    for newer, older in itertools.pairwise(versions):
         if newer.reason != "save":
             assert older in left
     assert superfluous(left, "save", most, 10**9) == []

@@ -144,6 +144,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(api.router)
     app.include_router(teaching.router)
     app.include_router(editor.router)
+    app.include_router(editor.lectures)
     app.include_router(handoff.router)
     app.include_router(versions.router)
     app.include_router(files.router)
@@ -166,7 +167,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         limits,
         audit,
         content=content_door,
-        page_end=partial(bar.page_end, settings, root=root),
+        page_end=partial(bar.page_end, settings, root=root, accent=app.state.brand.accent),
         on_saved=snapshots.note,
     )
     return Hub(app, door, gate, hosts, sessions, settings, engine, content)

@@ -109,6 +109,7 @@ class Session:
     reason: str = ""
     open_sockets: int = 0
     saved: float | None = None  # when the notebook's file was last seen being written
+    saving: str = ""  # how far the last save is: begun, done, failed, left (its browser did not wait)
 
     @property
     def url(self) -> str:

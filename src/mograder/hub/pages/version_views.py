@@ -43,8 +43,9 @@ class Side:
 class History:
     """The versions of ``owner``'s notebook, newest first.
 
-    ``beside`` is the version that another one is looked for to be compared with, if there is one. ``present`` is the copy as it is now. ``undo`` is the version that takes back what was just restored. ``older`` is
-    the address of the page with older ones.
+    ``beside`` is the version for which another one is looked for, to compare the two. ``present`` is the copy as it is
+    now. ``undo`` is the version that takes back what was just restored. ``older`` is the address of the page with older
+    ones.
     """
 
     page: Page
