@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 
 from mograder.hub.gateway.asgi import GatewayApp
-from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Save, Target
 from mograder.hub.gateway.options import Limits, Options
 from mograder.hub.gateway.protocol import protocol_class
 
@@ -60,7 +60,7 @@ class Door:
 
     def activity(self, session_id: str, kind: Activity) -> None: ...
 
-    def saved(self, session_id: str) -> None: ...
+    def save(self, session_id: str, stage: Save) -> None: ...
 
     def upstream_lost(self, session_id: str) -> None: ...
 

@@ -11,13 +11,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.support.hub import RunningHub, make_course, running
+from tests.support.hub import RunningHub, by_proxy, make_course, running
 from tests.support.processes import descendants, eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
 
 ITEM = "A1-Answer"
-TAUGHT = '[hub]\ntitle = "Test course"\ninstructors = ["prof"]\n'
+TAUGHT = """[hub]
+title = "Test course"
+instructors = ["prof"]
+accent = "#a03070"
+session_disk_mb = 20
+"""
 SHORT = '[hub]\ntitle = "Test course"\nsession_ttl = 40\n'
 
 
@@ -179,6 +184,112 @@ def test_a_message_to_everybody_is_shown_over_the_notebook_until_it_is_put_away(
     page.reload()
     in_the_editor(page)
     expect(note).to_have_count(0)
+
+
+def test_what_is_typed_is_not_called_saved_before_it_is(hub: RunningHub, page: Page) -> None:
+    open_editor(page, hub)
+    state = page.locator(".state")
+    answer(page, "answer = 41")
+    expect(state).to_have_text("Saving…", timeout=1000)
+    saved(page, hub, "answer = 41")
+    expect(state).to_have_text(re.compile(r"^Saved \d"), timeout=5000)
+
+
+def test_a_save_that_fails_is_said_until_one_works(hub: RunningHub, page: Page, pictures: Path) -> None:
+    open_editor(page, hub)
+    answer(page, "answer = 40")
+    saved(page, hub, "answer = 40")
+    notebook, aside = notebook_of(page, hub), notebook_of(page, hub).with_name("aside")
+    notebook.rename(aside)
+    notebook.mkdir()  # nothing can be put in its place
+    answer(page, "answer = 41")
+    alert = page.locator("#mograder-bar").get_by_role("alert")
+    expect(alert).to_contain_text("Your last change was not saved", timeout=15_000)
+    expect(page.locator(".state")).to_have_text("Not saved")
+    page.screenshot(path=pictures / "bar-not-saved.png")
+    notebook.rmdir()
+    aside.rename(notebook)
+    page.keyboard.press("Control+s")
+    expect(alert).to_be_hidden(timeout=15_000)
+    expect(page.locator(".state")).to_have_text(re.compile(r"^Saved \d"))
+    saved(page, hub, "answer = 41")
+
+
+def test_the_last_result_is_in_the_bar_and_of_which_notebook_it_is(hub: RunningHub, page: Page) -> None:
+    open_editor(page, hub)
+    result = page.locator(".result")
+    expect(result).to_be_empty()
+    answer(page, "answer = 42")
+    saved(page, hub, "answer = 42")
+    page.get_by_role("button", name="Validate").click()
+    expect(result).to_have_text("1 of 1 check passes", timeout=90_000)
+    answer(page, "answer = 43")
+    expect(result).to_have_text("1 of 1 before your last change", timeout=10_000)
+
+
+def test_space_that_is_nearly_used_up_is_said_in_time(
+    hub: RunningHub, context: BrowserContext, page: Page, pictures: Path
+) -> None:
+    with hub.client("rita") as client:
+        client.post(f"download-release/rita/{ITEM}").raise_for_status()
+    (hub.course / "hub-notebooks" / "rita" / ITEM / "big.bin").write_bytes(bytes(17 << 20))
+    context.set_extra_http_headers(by_proxy("rita"))
+    open_editor(page, hub)
+    alert = page.locator("#mograder-bar").get_by_role("alert")
+    expect(alert).to_contain_text("17 of 20 MB of disk space are used")
+    page.screenshot(path=pictures / "bar-full.png")
+    with context.expect_page() as opened:
+        alert.get_by_role("link", name="Files").click()
+    expect(opened.value.get_by_text("big.bin").first).to_be_visible()
+
+
+def test_an_instructors_look_is_told_in_the_editor(hub: RunningHub, page: Page, pictures: Path) -> None:
+    open_editor(page, hub)
+    with hub.client("prof") as teacher:
+        teacher.get(f"teach/help/{user_of(page)}/{ITEM}").raise_for_status()
+    look = page.locator("#mograder-bar .notes li.look")
+    expect(look).to_contain_text("prof looked at this notebook at", timeout=5000)
+    page.screenshot(path=pictures / "bar-look.png")
+
+
+def test_the_bar_has_the_courses_colour(hub: RunningHub, page: Page) -> None:
+    page.goto(hub.url)
+    colour = "getComputedStyle({}).getPropertyValue('--accent').trim()"
+    own = page.evaluate(colour.format("document.documentElement"))
+    open_editor(page, hub)
+    assert own == page.evaluate(colour.format("document.querySelector('#mograder-bar')"))
+    in_the_bar = "document.querySelector('#mograder-bar').shadowRoot.querySelector('.home')"
+    light = page.evaluate(f"getComputedStyle({in_the_bar}).color")
+    page.evaluate("document.body.classList.replace('light', 'dark')")
+    expect(page.locator("#mograder-bar")).to_have_attribute("data-theme", "dark")
+    assert page.evaluate(f"getComputedStyle({in_the_bar}).color") != light
+
+
+def test_a_message_is_shown_over_a_running_lecture_and_covers_nothing(
+    hub: RunningHub, page: Page, pictures: Path
+) -> None:
+    page.goto(f"{hub.url}run/L01-Intro")
+    expect(page.get_by_role("heading", name="Introduction")).to_be_visible(timeout=90_000)
+    bar = page.locator("#mograder-bar header.bar")
+    top = "document.querySelector('#root').getBoundingClientRect().top"
+    with hub.client("prof") as teacher:
+        for message in teacher.get("messages").json():
+            teacher.post(f"teach/message/{message['id']}/withdraw")
+        expect(bar).to_be_hidden()
+        assert page.evaluate(top) == 0
+        teacher.post("teach/message", data={"text": "Five minutes left"}).raise_for_status()
+    note = bar.locator(".notes li")
+    expect(note).to_contain_text("Five minutes left", timeout=5000)
+    expect(bar.get_by_role("button", name="Validate")).to_have_count(0)
+    box = note.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= page.evaluate(top) + 1
+    for width in (375, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.screenshot(path=pictures / f"lecture-message-{width}.png")
+    note.get_by_role("button", name="Put away").click()
+    expect(bar).to_be_hidden()
+    assert page.evaluate(top) == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -25,6 +25,18 @@ DROP = """([row, files]) => {
 }"""
 
 
+ONTO = """([place, files]) => {
+    const transfer = new DataTransfer();
+    for (const [name, text] of files) transfer.items.add(new File([text], name));
+    return ["dragenter", "dragover", "drop"].map((name) => {
+        const event = new DragEvent(name, {dataTransfer: transfer, bubbles: true, cancelable: true});
+        document.querySelector(place).dispatchEvent(event);
+        return event.defaultPrevented;
+    });
+}"""
+"""Drags files over a place and drops them; what of it the page has taken into its own hands."""
+
+
 @pytest.fixture(scope="module")
 def hub(course_root: Path) -> Iterator[RunningHub]:
     with running(make_course(course_root / "files", SMALL)) as up:
@@ -53,6 +65,26 @@ def test_several_files_are_dropped_on_a_row_and_seen_on_its_page(chromium: Brows
     page.get_by_role("link", name="Files").click()
     expect(page.locator(".files tbody tr")).to_have_count(3)
     expect(page.locator(".room")).to_contain_text("1 of 8 MB used")
+    page.context.close()
+
+
+def test_files_are_dropped_on_their_page(chromium: Browser, hub: RunningHub) -> None:
+    page = visit(chromium, hub, "elsa")
+    page.goto(f"files/elsa/{ITEM}")
+    assert all(page.evaluate(ONTO, ["#upload h2", [["a.csv", "1"], ["b.csv", "22"]]]))
+    expect(page.locator(".toast")).to_contain_text(f"2 files uploaded to {ITEM}.")
+    expect(page.locator(".files tbody")).to_contain_text("b.csv")
+    assert beside(hub, "elsa", "b.csv").read_text() == "22"
+    assert all(page.evaluate(ONTO, ["h1", [["c.csv", "1"]]]))  # nothing, instead of leaving the page
+    expect(page.locator("[data-drop]")).to_have_count(0)
+    assert not beside(hub, "elsa", "c.csv").exists()
+    page.context.close()
+
+
+def test_a_drop_on_the_field_itself_is_left_to_the_browser(chromium: Browser, hub: RunningHub) -> None:
+    page = visit(chromium, hub, "fritz")
+    page.goto(f"files/fritz/{ITEM}")
+    assert not any(page.evaluate(ONTO, ["input[type=file][name=files]", [["a.csv", "1"]]]))
     page.context.close()
 
 

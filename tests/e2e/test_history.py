@@ -9,6 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from mograder.hub.history import digest
+from tests.e2e.test_files import ONTO
 from tests.support.hub import RunningHub, by_proxy, make_course, running
 from tests.support.processes import eventually
 
@@ -103,6 +105,23 @@ def test_two_versions_are_compared_by_cell_and_one_cell_comes_back(
     page.context.close()
 
 
+def test_a_notebook_is_dropped_on_the_page(chromium: Browser, hub: RunningHub, student: httpx.Client) -> None:
+    user: str = student.name  # type: ignore[attr-defined]
+    page = tab_of(chromium, hub, student)
+    page.goto(f"history/{user}/{ITEM}")
+    mine = set_answer(path(hub, user).read_text(), "42")
+    page.evaluate(ONTO, ["#upload", [["one.py", mine], ["two.py", mine]]])
+    expect(page.locator(".toast")).to_contain_text("Drop one file here")
+    assert "answer = 3" in path(hub, user).read_text()
+    page.evaluate(ONTO, ["#upload", [["download (1).py", mine]]])
+    expect(page.locator(".toast")).to_contain_text("is uploaded")
+    expect(page.locator(".versions tbody tr").nth(0)).to_contain_text("Your copy now")
+    assert path(hub, user).read_text() == mine
+    page.get_by_role("button", name="Undo").click()
+    assert eventually(lambda: "answer = 3" in path(hub, user).read_text(), 20)
+    page.context.close()
+
+
 def test_any_two_versions_can_be_chosen(chromium: Browser, hub: RunningHub, student: httpx.Client) -> None:
     user: str = student.name  # type: ignore[attr-defined]
     page = tab_of(chromium, hub, student)
@@ -113,6 +132,34 @@ def test_any_two_versions_can_be_chosen(chromium: Browser, hub: RunningHub, stud
     expect(page.locator("del")).to_have_text("answer = 1")
     expect(page.locator("ins")).to_have_text("answer = 2")
     expect(page.get_by_role("button", name="Restore")).to_have_count(0)
+    page.context.close()
+
+
+def test_any_two_of_a_great_many_versions_are_compared(
+    chromium: Browser, hub: RunningHub, student: httpx.Client, pictures: Path
+) -> None:
+    user: str = student.name  # type: ignore[attr-defined]
+    kept = hub.course / ".mograder" / "history" / user / ITEM
+    for number in range(150):
+        data = set_answer(path(hub, user).read_text(), str(1000 + number)).encode()
+        name = f"202601{1 + number // 24:02}T{number % 24:02}0000.000000Z_save_{digest(data)[:12]}_{ITEM}.py"
+        (kept / name).write_bytes(data)
+    page = tab_of(chromium, hub, student)
+    page.goto(f"history/{user}/{ITEM}")
+    page.get_by_role("link", name="Older versions").click()
+    page.get_by_role("link", name="Older versions").click()
+    page.locator(".versions tbody tr").nth(20).get_by_role("link", name="Compare").click()
+    one = page.locator("ins, del").filter(has_text="answer = 1").inner_text()
+    page.screenshot(path=pictures / "compare-many.png")
+    page.get_by_role("link", name="with any other version").first.click()
+    expect(page.get_by_text("Choose what to compare with")).to_be_visible()
+    page.screenshot(path=pictures / "history-choose.png")
+    for _ in range(3):
+        page.get_by_role("link", name="Older versions").click()
+    expect(page.locator(".versions tbody tr")).to_have_count(3)
+    page.locator(".versions tbody tr").last.get_by_role("link", name="Compare").click()
+    expect(page.locator("del")).to_have_text("answer = 1000")
+    expect(page.locator("ins")).to_have_text(one)
     page.context.close()
 
 

@@ -22,7 +22,7 @@ import uvicorn
 from mograder.hub.gateway.answers import HUB_SECURITY
 from mograder.hub.gateway.assets import Assets
 from mograder.hub.gateway.granted import Granted
-from mograder.hub.gateway.model import Activity, Grant, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.model import Activity, Grant, Refusal, RequestHead, Route, Save, Target
 from mograder.hub.gateway.options import Limits, Options
 
 COOKIE = b"hub"
@@ -58,11 +58,8 @@ class TestDoor:
     def activity(self, session_id: str, kind: Activity) -> None:
         self.events.append(["activity", session_id, kind])
 
-    def saved(self, session_id: str) -> None:
-        self.events.append(["saved", session_id])
-
-    def not_saved(self, session_id: str) -> None:
-        self.events.append(["not saved", session_id])
+    def save(self, session_id: str, stage: Save) -> None:
+        self.events.append(["save", session_id, stage])
 
     def upstream_lost(self, session_id: str) -> None:
         self.events.append(["lost", session_id])

@@ -247,6 +247,11 @@ async def _up(exchange: Exchange) -> None:
     exchange.answer(b"%d" % await exchange.read_body())
 
 
+@handler("save")
+async def _save(exchange: Exchange) -> None:
+    await HANDLERS[exchange.query.get("how", "up")](exchange)
+
+
 @handler("fails")
 async def _fails(exchange: Exchange) -> None:
     await exchange.read_body()
@@ -256,7 +261,7 @@ async def _fails(exchange: Exchange) -> None:
 @handler("save")
 async def _save(exchange: Exchange) -> None:
     await exchange.read_body()
-    exchange.answer(status=b"500 Internal Server Error" if "full" in exchange.query else b"200 OK")
+    exchange.answer()
 
 
 @handler("ws")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mograder.hub.gateway.admission import Admission, Passage
-from mograder.hub.gateway.model import Activity, Headers, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.model import Activity, Headers, Refusal, RequestHead, Route, Save, Target
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.routing import Place
 
@@ -38,11 +38,8 @@ class Door:
     def activity(self, session_id: str, kind: Activity) -> None:
         self.events.append((session_id, kind))
 
-    def saved(self, session_id: str) -> None:
-        self.events.append((session_id, "saved"))
-
-    def not_saved(self, session_id: str) -> None:
-        self.events.append((session_id, "not saved"))
+    def save(self, session_id: str, stage: Save) -> None:
+        self.events.append((session_id, stage))
 
     def upstream_lost(self, session_id: str) -> None:
         self.events.append((session_id, "lost"))

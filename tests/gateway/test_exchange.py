@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+
 import pytest
 
 from tests.gateway.client import PREFIX, Hub, eventually
@@ -351,18 +354,35 @@ def test_a_script_with_a_token_needs_no_origin(hub: Hub) -> None:
     assert hub.ask(head + b"{}").body == b"2"
 
 
+def saves(hub: Hub) -> list[str]:
+    """The stages of saves that the hub was told of."""
+    return [event[2] for event in hub.events() if event[:2] == ["save", "alice-t1"]]
+
+
 def test_the_hub_hears_of_saves_that_worked(hub: Hub) -> None:
     hub.events()
     assert hub.ask(hub.post(b"save", b"{}")).status == 200
-    assert ["saved", "alice-t1"] in hub.events()
+    assert saves(hub) == ["begun", "done"]
 
 
-def test_the_hub_hears_of_saves_that_failed(hub: Hub) -> None:
+@pytest.mark.parametrize(("how", "status"), [(b"fails", 500), (b"dienohead", 502), (b"nonsense", 502)])
+def test_the_hub_hears_of_saves_that_failed(hub: Hub, how: bytes, status: int) -> None:
     hub.events()
-    assert hub.ask(hub.post(b"save?full=yes", b"{}")).status == 500
-    heard = hub.events()
-    assert ["not saved", "alice-t1"] in heard
-    assert ["saved", "alice-t1"] not in heard
+    assert hub.ask(hub.post(b"save?how=" + how, b"{}")).status == status
+    assert saves(hub) == ["begun", "failed"]
+
+
+def test_the_hub_hears_that_a_browser_did_not_wait_for_a_save(hub: Hub) -> None:
+    hub.events()
+    with hub.connect() as connection:
+        connection.send(hub.post(b"save?how=hang", b"{}"))
+        heard: list[str] = []
+        assert eventually(lambda: bool(heard.extend(saves(hub)) or heard), seconds=8)
+        connection.socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )  # no farewell
+    assert eventually(lambda: bool(heard.extend(saves(hub)) or len(heard) > 1), seconds=8)
+    assert heard == ["begun", "left"]
 
 
 def test_the_hub_tells_a_person_from_an_open_tab(hub: Hub) -> None:

@@ -106,7 +106,7 @@ def test_a_notebook_runs_changes_and_is_saved(hub: Hub, notebook: Path) -> None:
         page.save("nb.py")
     assert hub.variant in notebook.read_text()
     heard = hub.events()
-    assert ["saved", "alice-nb"] in heard
+    assert ["save", "alice-nb", "done"] in heard
     assert ["activity", "alice-nb", "input"] in heard and ["activity", "alice-nb", "output"] in heard
 
 

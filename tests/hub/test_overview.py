@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from mograder.hub.history import History
+from mograder.hub.history import History, digest
 from mograder.hub.origins import Origins
 from mograder.hub.overview import ItemState, Overview
 from mograder.hub.releases import ItemType, Releases
@@ -69,6 +69,23 @@ def test_it_is_what_the_parts_say(place: Place) -> None:
     place.workspaces.ensure("ada", place.releases.get("A1"))
     place.results.put("ada", "A1", StoredResult("d", 1.0, 1, 2, "{}"))
     assert place.one("A1") == ItemState("A1", ItemType.ASSIGNMENT, FileStatus.UPLOADED, True, False, 1, 2)
+
+
+def test_a_result_is_of_the_copy_as_it_is_now_until_that_changes(place: Place) -> None:
+    place.workspaces.ensure("ada", place.releases.get("A1"))
+    place.results.put("ada", "A1", StoredResult(digest(TEXT), 1.0, 2, 2, "{}"))
+    assert place.one("A1").check_current
+    place.rest()
+    notebook = place.workspaces.path("ada", "A1") / "A1.py"
+    notebook.write_bytes(TEXT + b"#")
+    assert not place.one("A1").check_current
+    assert (place.one("A1").passed, place.one("A1").total) == (2, 2)
+    place.rest()
+    notebook.write_bytes(TEXT)
+    assert place.one("A1").check_current
+    notebook.unlink()
+    notebook.symlink_to("/etc/passwd")
+    assert not place.one("A1").check_current
 
 
 def test_a_change_by_hand_shows_at_once_after_any_number_of_looks(place: Place) -> None:

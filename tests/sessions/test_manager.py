@@ -511,7 +511,7 @@ def test_a_session_in_doubt_is_kept_for_hours_but_not_for_ever(doubt: str) -> No
     async def scenario(stage: Stage) -> None:
         session = await stage.start()
         if doubt == "its last save failed":
-            session.unsaved = True
+            session.saving = "failed"
         else:
             stage.launcher.cell_runs = None
         began = stage.now

@@ -48,9 +48,10 @@ from mograder.hub.middleware import (
     SecurityHeaders,
     Speaking,
 )
+from mograder.hub.news import News, Streams
 from mograder.hub.origins import Origins
 from mograder.hub.packages import Packages, course_environments
-from mograder.hub.pages import account, bar, brand, teach, teach_tables, teach_work, updates
+from mograder.hub.pages import account, bar, brand, live, teach, teach_tables, teach_work, updates
 from mograder.hub.pages import files as file_pages
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import versions as version_pages
@@ -140,6 +141,8 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.state.coursework = _coursework(settings, engine, sessions, isolation, assets)
     app.state.messages = Messages(MessageTable(engine))
     app.state.visits = Visits(VisitTable(engine))
+    app.state.news = News(app.state.coursework, app.state.messages, app.state.visits)
+    app.state.streams = Streams()
     app.state.desk = Desk(
         settings, Load(sessions), AttemptTable(engine), logins, roster, state_dir / AUDIT_FILE
     )
@@ -152,10 +155,12 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(api.router)
     app.include_router(teaching.router)
     app.include_router(editor.router)
+    app.include_router(editor.lectures)
     app.include_router(handoff.router)
     app.include_router(versions.router)
     app.include_router(files.router)
     app.include_router(pages.router)
+    app.include_router(live.router)
     app.include_router(version_pages.router)
     app.include_router(updates.router)
     app.include_router(account.router)
@@ -175,7 +180,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         content=content_door,
         login_url=settings.hub.login_url,
         root=settings.root,
-        page_end=partial(bar.page_end, settings, root=root),
+        page_end=partial(bar.page_end, settings, root=root, accent=app.state.brand.accent),
         on_saved=snapshots.note,
     )
     return Hub(app, door, gate, hosts, sessions, settings, engine, content, granted)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -92,6 +93,7 @@ class Coursework:
         self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
         self._validating = asyncio.Semaphore(2)
         self.checking = Checking()
+        self.validated: Counter[str] = Counter()  # by user: how many runs of checks came to their end
 
     def publishing(self, course: Path) -> Publishing:
         """The instructors' half, on the same releases and packages."""
@@ -374,6 +376,7 @@ class Coursework:
                 runner = self._runner(user, release, environment)
                 result = await asyncio.to_thread(validate, job, runner, run.found)
         await asyncio.to_thread(self._keep, user, name, content, result)
+        self.validated[user] += 1
         return result.to_json()
 
     def first_files(self) -> list[str]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from mograder.hub.audit import REFUSED, AuditLog, Entry
 from mograder.hub.content import Place
 from mograder.hub.content_door import ContentDoor, is_visit
-from mograder.hub.gateway.model import Activity, Grant, Refusal, RequestHead, Route, Target
+from mograder.hub.gateway.model import Activity, Grant, Refusal, RequestHead, Route, Save, Target
 from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
@@ -114,11 +114,7 @@ class HubDoor:
 
     def _target(self, session: Session, head: RequestHead, grant: Grant) -> Target:
         page_end = b""
-        if (
-            session.key.kind == "edit"
-            and head.method == "GET"
-            and head.target.partition(b"?")[0].endswith(b"/")
-        ):
+        if head.method == "GET" and head.target.partition(b"?")[0].endswith(b"/"):
             page_end = self._page_end(session.key, of_fields(head.headers))
         return Target(
             str(session.socket), f"{self._root}/{session.url}", session.id, session.notebook, page_end, grant
@@ -169,17 +165,16 @@ class HubDoor:
         elif kind in ("opened", "closed") and (session := self._sessions.by_id(session_id)):
             session.open_sockets += 1 if kind == "opened" else -1
 
-    def saved(self, session_id: str) -> None:
-        """The notebook's file is new: somebody is at work."""
-        self._sessions.active(session_id)
-        if session := self._sessions.by_id(session_id):
-            session.saved, session.unsaved = session.last_seen, False
+    def save(self, session_id: str, stage: Save) -> None:
+        """How far a save is. When the notebook's file is new, somebody is at work."""
+        session = self._sessions.by_id(session_id)
+        if session is None:
+            return
+        session.saving = stage
+        if stage == "done":
+            self._sessions.active(session_id)
+            session.saved = session.last_seen
             self._on_saved(session.key)
-
-    def not_saved(self, session_id: str) -> None:
-        """A browser has something that the file has not: the session is not stopped over it."""
-        if session := self._sessions.by_id(session_id):
-            session.unsaved = True
 
     def upstream_lost(self, session_id: str) -> None:
         """Look after a session that does not answer."""

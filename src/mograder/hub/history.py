@@ -16,6 +16,7 @@ from pathlib import Path
 from mograder.course import file_path, is_file_path, item_name, shown, user_name
 from mograder.errors import Conflict, NotFound
 from mograder.hub.files import Directory
+from mograder.hub.thinning import superfluous
 
 MAX_VERSION_BYTES = 128 << 20
 """Of one version: whoever replaces something larger moves it aside instead."""
@@ -31,9 +32,9 @@ UPDATE = "update"
 """The reason of versions that an update of the copy replaced. The notebook's is the newest of them, always: what else
 was kept between it and the one before belongs to the same update."""
 
-MAX_SAVES = 400
+MAX_SAVES = 1000
 MAX_SAVED_BYTES = 256 << 20
-"""Of what the editor saved, for one copy: beyond that the oldest saves go. What was replaced never goes."""
+"""Of what the editor saved, for one copy: see `mograder.hub.thinning`. What was replaced never goes."""
 
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)_([a-z-]+)_([0-9a-f]{12})_(.+)")
 _SLASH = "\\"
@@ -89,14 +90,16 @@ class History:
             )
         now = datetime.now(UTC)
         name = f"{now.strftime(_TIME)}_{reason}_{short}_{file_path(file).replace('/', _SLASH)}"
+        kept = Version(name, now, reason, short, file, len(data))
         with self._directory(user, item) as directory:
             directory.write(name, data, replace=False)
             if newest is not None and same:
                 directory.remove(newest.id)  # one content is one version: the save and what replaced it
             if reason == SAVE:
-                for version in _too_many([v for v in versions if v.reason == SAVE], len(data)):
+                mine = [version for version in versions if version.file == file]
+                for version in superfluous([kept, *mine], SAVE, MAX_SAVES, MAX_SAVED_BYTES):
                     directory.remove(version.id)
-        return Version(name, now, reason, short, file, len(data))
+        return kept
 
     def versions(self, user: str, item: str) -> list[Version]:
         """All versions, newest first; empty if there are none."""
@@ -120,16 +123,6 @@ class History:
 
     def _directory(self, user: str, item: str) -> Directory:
         return Directory.trusted(self._path(user, item), create=True)
-
-
-def _too_many(saves: list[Version], size: int) -> list[Version]:
-    """What must go of ``saves`` (newest first) when one of ``size`` bytes was added."""
-    kept, total = 1, size
-    for index, version in enumerate(saves):
-        kept, total = kept + 1, total + version.size
-        if kept > MAX_SAVES or total > MAX_SAVED_BYTES:
-            return saves[index:]
-    return []
 
 
 def _version(name: str, size: int) -> Version | None:

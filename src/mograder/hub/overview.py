@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from mograder.hub.origins import Origins
 from mograder.hub.releases import ItemType, Release, Releases
-from mograder.hub.store.state import ResultTable
+from mograder.hub.store.state import Counts, ResultTable
 from mograder.hub.workspaces import FileStatus, Standing, Workspaces
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import SessionKey
@@ -15,7 +15,8 @@ from mograder.sessions.model import SessionKey
 
 @dataclass(frozen=True, slots=True)
 class ItemState:
-    """How an item stands for one person. ``passed`` and ``total`` are of the last validation.
+    """How an item stands for one person. ``passed`` and ``total`` are of the last validation, ``check_current`` says
+    whether that was of the copy as it is now.
 
     ``visible``: students see it now.
     """
@@ -27,6 +28,7 @@ class ItemState:
     session_active: bool
     passed: int | None = None
     total: int | None = None
+    check_current: bool = False
     exported_before: bool = False
     update_available: bool = False
     visible: bool = True
@@ -97,18 +99,19 @@ class Overview:
         name: str,
         release: Release | None,
         standing: Standing,
-        counts: dict[str, tuple[int, int]],
+        counts: dict[str, Counts],
         updates: bool,
     ) -> ItemState:
-        passed, total = counts.get(name, (None, None))
+        last = counts.get(name)
         return ItemState(
             name,
             ItemType.ASSIGNMENT,
             standing.status,
             release is not None,
             self._active(SessionKey("edit", user, name)),
-            passed,
-            total,
+            None if last is None else last.passed,
+            None if last is None else last.total,
+            last is not None and last.digest == standing.digest,
             standing.exported_before,
             updates
             and release is not None

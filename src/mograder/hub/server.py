@@ -122,6 +122,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._interrupted and self._hub.settings.dev:
             await asyncio.wait_for(self._hub.sessions.shutdown(), 10)
+        self._hub.app.state.streams.close()
         await super().shutdown(sockets)
 
 

@@ -1,4 +1,4 @@
-"""A version of the notebook for what the editor saves: at most one a minute, the last one always."""
+"""A version of the notebook for what the editor saves: at most one in ten seconds, the last one always."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mograder.sessions.model import SessionKey
 
 log = logging.getLogger("mograder.hub")
 
-INTERVAL = 60.0
+INTERVAL = 10.0
 """Seconds between two versions of one notebook: marimo saves a second after each change."""
 
 

@@ -33,10 +33,14 @@ class FileStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a copy stands, and whether some version of it was exported since it was downloaded or uploaded."""
+    """How a copy stands, and whether some version of it was exported since it was downloaded or uploaded.
+
+    ``digest`` is the SHA-256 of the notebook, empty if there is none that can be read.
+    """
 
     status: FileStatus
     exported_before: bool
+    digest: str = ""
 
 
 class Copies(Protocol):
@@ -125,9 +129,9 @@ class Workspaces:
         except MograderError:  # something odd lies there: certainly not what was downloaded
             return Standing(FileStatus.MODIFIED, exported_before)
         if current == exported:
-            return Standing(FileStatus.EXPORTED, exported_before)
+            return Standing(FileStatus.EXPORTED, exported_before, current)
         status = FileStatus.UPLOADED if current == base else FileStatus.MODIFIED
-        return Standing(status, exported_before)
+        return Standing(status, exported_before, current)
 
     def _digest(self, user: str, item: str, mark: Mark, looked: int) -> str:
         found = digest(self.notebook(user, item))

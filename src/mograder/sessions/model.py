@@ -109,7 +109,12 @@ class Session:
     reason: str = ""
     open_sockets: int = 0
     saved: float | None = None  # when the notebook's file was last seen being written
-    unsaved: bool = False  # the last save failed: the browser has something that the file has not
+    saving: str = ""  # how far the last save is: begun, done, failed, left (its browser did not wait)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether the last save came to nothing: the browser has something that the file has not."""
+        return self.saving in ("failed", "left")
 
     @property
     def url(self) -> str:

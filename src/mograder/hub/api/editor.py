@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -15,18 +16,37 @@ from mograder.errors import NotFound
 from mograder.hub.api import schema
 from mograder.hub.api.access import Work, requires
 from mograder.hub.api.events import KEEP_ALIVE, checks
+from mograder.hub.belongings import Belongings
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
+from mograder.hub.news import Streams
 from mograder.hub.pages import bar
 from mograder.hub.pages.assets import static_table
 from mograder.hub.teaching.messages import Messages
+from mograder.hub.teaching.visits import Visits
 from mograder.sessions.model import Session, SessionKey, State
 
-LOOK = 0.4
-"""Seconds between two looks at the registry; nothing is read from disk unless something has changed."""
+T = TypeVar("T")
+
+MEASURE = 60.0
+"""Seconds between two looks at how full the disk space of an open notebook is."""
 
 router = APIRouter(prefix="/edit/user/{user}/{assignment}/_hub", include_in_schema=False)
+lectures = APIRouter(prefix="/run/user/{user}/{assignment}/_hub", include_in_schema=False)
+"""A lecture has no bar but for messages."""
+
+
+@lectures.get("/events")
+async def lecture_events(
+    request: Request,
+    user: str,
+    assignment: str,
+    who: Identity = requires(Action.USE_SESSION, from_editor=True),
+) -> Response:
+    """What is said to everybody, now and whenever that changes, as server-sent events."""
+    state = request.app.state
+    return _streamed(_watch(state.streams, lambda: _messages(state.messages, user), _as_they_are))
 
 
 @router.get("/events")
@@ -38,11 +58,11 @@ async def events(
     work: Coursework = Work,
 ) -> Response:
     """How the editor stands, now and whenever that changes, as server-sent events."""
-    return StreamingResponse(
-        _watch(work, request.app.state.messages, SessionKey("edit", user, assignment)),
-        media_type="text/event-stream",
-        headers={"X-Accel-Buffering": "no"},
+    state = request.app.state
+    editor = _Editor(
+        work, state.messages, state.visits, state.belongings, SessionKey("edit", user, assignment)
     )
+    return _streamed(_watch(state.streams, editor.pulse, editor.standing))
 
 
 @router.post("/validate", response_model=schema.Validation)
@@ -65,11 +85,7 @@ async def found_checks(
     work: Coursework = Work,
 ) -> Response:
     """What the run of the checks that goes on finds, as server-sent events."""
-    return StreamingResponse(
-        checks(work.checking, user, assignment),
-        media_type="text/event-stream",
-        headers={"X-Accel-Buffering": "no"},
-    )
+    return _streamed(checks(work.checking, user, assignment))
 
 
 @router.post("/keep", response_model=schema.Ok)
@@ -100,6 +116,7 @@ async def again(
 
 
 @router.post("/messages/{number}/dismiss", response_model=schema.Ok)
+@lectures.post("/messages/{number}/dismiss", response_model=schema.Ok)
 async def dismiss(
     request: Request,
     user: str,
@@ -113,6 +130,7 @@ async def dismiss(
 
 
 @router.get("/{version}/{name}")
+@lectures.get("/{version}/{name}")
 async def static(
     request: Request,
     version: str,
@@ -128,53 +146,100 @@ async def static(
     return Response(data, headers=kept)
 
 
-async def _watch(work: Coursework, messages: Messages, key: SessionKey) -> AsyncIterator[bytes]:
+def _streamed(pieces: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(pieces, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def _watch(
+    streams: Streams, pulse: Callable[[], T], standing: Callable[[T], Awaitable[dict[str, Any]]]
+) -> AsyncIterator[bytes]:
+    """``standing`` whenever ``pulse`` is another one: the pulse is taken from memory alone."""
     loop = asyncio.get_running_loop()
-    last: object = None
+    last: T | None = None
     said = loop.time()
-    session: Session | None = None
-    while True:
-        session = work.sessions.get(key) or session
-        said_to_all = messages.shown_to(key.user)
-        pulse = (_pulse(work, session), said_to_all)
-        if pulse != last:
-            last, said = pulse, loop.time()
-            standing = await _standing(work, key, session)
-            standing["messages"] = [{"id": m.id, "author": m.author, "text": m.text} for m in said_to_all]
-            yield f"data: {json.dumps(standing)}\n\n".encode()
+    async for _ in streams.ticks():
+        now = pulse()
+        if now != last:
+            last, said = now, loop.time()
+            yield f"data: {json.dumps(await standing(now))}\n\n".encode()
         elif loop.time() - said > KEEP_ALIVE:
             said = loop.time()
             yield b": still here\n\n"
-        await asyncio.sleep(LOOK)
 
 
-def _pulse(work: Coursework, session: Session | None) -> tuple[Any, ...]:
-    """What says that there is news, from memory alone."""
-    if session is None:
-        return ()
-    warned = work.sessions.idle_left(session) is not None
-    return (
-        session.id,
-        session.state,
-        session.saved,
-        session.reason,
-        session.open_sockets > 0,
-        session.last_seen if warned else None,
-    )
-
-
-async def _standing(work: Coursework, key: SessionKey, session: Session | None) -> dict[str, Any]:
-    saved = None if session is None else session.saved
-    live = session is not None and session.live
+def _messages(messages: Messages, user: str) -> dict[str, Any]:
     return {
-        "running": live,
-        "ready": session is not None and session.state is State.READY,
-        "why": "" if session is None or live else session.reason,
-        "connected": session is not None and session.open_sockets > 0,
-        "saved": None if saved is None else datetime.fromtimestamp(saved, UTC).isoformat(timespec="seconds"),
-        "idle_seconds_left": work.sessions.idle_left(session) if session is not None and live else None,
-        "checks": await _last_checks(work, key),
+        "messages": [{"id": m.id, "author": m.author, "text": m.text} for m in messages.shown_to(user)],
     }
+
+
+async def _as_they_are(found: dict[str, Any]) -> dict[str, Any]:
+    return found
+
+
+class _Editor:
+    """What the bar over one editor tells."""
+
+    def __init__(
+        self, work: Coursework, messages: Messages, visits: Visits, belongings: Belongings, key: SessionKey
+    ) -> None:
+        self._work, self._messages, self._visits = work, messages, visits
+        self._belongings, self._key = belongings, key
+        self._session: Session | None = None
+        self._began = time.monotonic()
+
+    def pulse(self) -> tuple[Any, ...]:
+        """What says that there is news."""
+        sessions, key = self._work.sessions, self._key
+        self._session = session = sessions.get(key) or self._session
+        about_all = (
+            _messages(self._messages, key.user),
+            self._visits.under_way(key.user, key.item),
+            self._work.validated[key.user],
+            (time.monotonic() - self._began) // MEASURE,  # files appear without a word
+        )
+        if session is None:
+            return about_all
+        warned = sessions.idle_left(session) is not None
+        return (
+            *about_all,
+            session.id,
+            session.state,
+            session.saved,
+            session.saving,
+            session.reason,
+            session.open_sockets > 0,
+            session.last_seen if warned else None,
+        )
+
+    async def standing(self, pulse: tuple[Any, ...]) -> dict[str, Any]:
+        """How the editor stands."""
+        work, session, key = self._work, self._session, self._key
+        saved = None if session is None else session.saved
+        live = session is not None and session.live
+        visit = self._visits.under_way(key.user, key.item)
+        return {
+            "running": live,
+            "ready": session is not None and session.state is State.READY,
+            "why": "" if session is None or live else session.reason,
+            "connected": session is not None and session.open_sockets > 0,
+            "saved": None if saved is None else _iso(saved),
+            "saving": "" if session is None else session.saving,
+            "idle_seconds_left": work.sessions.idle_left(session) if session is not None and live else None,
+            "checks": await _last_checks(work, key),
+            "full": await self._full(),
+            "visit": None if visit is None else {"who": visit.visitor, "when": _iso(visit.when)},
+            **_messages(self._messages, key.user),
+        }
+
+    async def _full(self) -> dict[str, int] | None:
+        """MB in use and MB that there are, when that is nearly all."""
+        used = await self._belongings.nearly_full(self._key.user, self._key.item)
+        return None if used is None else {"used": used >> 20, "quota": self._belongings.quota >> 20}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 async def _last_checks(work: Coursework, key: SessionKey) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from mograder.hub.gateway.asgi import App, GatewayApp, Message, Receive, Send
-from mograder.hub.gateway.model import Activity, Door, Refusal, RequestHead, Route
+from mograder.hub.gateway.model import Activity, Door, Refusal, RequestHead, Route, Save
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.protocol import HubProtocol, protocol_class
 
@@ -68,9 +68,7 @@ class _Closed:
 
     def activity(self, session_id: str, kind: Activity) -> None: ...
 
-    def saved(self, session_id: str) -> None: ...
-
-    def not_saved(self, session_id: str) -> None: ...
+    def save(self, session_id: str, stage: Save) -> None: ...
 
     def upstream_lost(self, session_id: str) -> None: ...
 

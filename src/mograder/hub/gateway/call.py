@@ -9,7 +9,7 @@ from mograder.hub.gateway.admission import Passage
 from mograder.hub.gateway.answers import refuse
 from mograder.hub.gateway.core import Gateway
 from mograder.hub.gateway.headers import Pairs
-from mograder.hub.gateway.model import Headers, Refusal
+from mograder.hub.gateway.model import Headers, Refusal, Save
 from mograder.hub.gateway.transports import set_reading
 from mograder.hub.gateway.upstream import Lost, Upstream
 
@@ -73,6 +73,7 @@ class Call:
             self._fail(refuse(503, "This session has too many requests at once."))
             return
         gateway.watch(self)
+        self._tell("begun")
         gateway.report(target.session_id, self._passage.activity, now)
         upstream = gateway.pool.take(target, now)
         self._reused = upstream is not None
@@ -135,6 +136,7 @@ class Call:
         """Give up: the browser is gone."""
         if not self.over:
             self._close()
+            self._tell("left")
 
     def sweep(self, now: float) -> None:
         """Give up a call in which nothing moves."""
@@ -181,8 +183,14 @@ class Call:
             self._gateway.unwatch(self)
             self._gateway.pool.leave(self._passage.target)
 
+    def _tell(self, stage: Save) -> None:
+        """Tell the hub how far a save is; of other requests it is told nothing."""
+        if self._passage.is_save:
+            self._gateway.door.save(self._passage.target.session_id, stage)
+
     def _fail(self, refusal: Refusal) -> None:
         self._close()
+        self._tell("failed")
         self._caller.fail(refusal)
 
     # What the connection calls.
@@ -216,9 +224,7 @@ class Call:
         self._close()
         gateway, target = self._gateway, self._passage.target
         gateway.pool.give(target, upstream, gateway.now())
-        if self._passage.is_save:
-            note = gateway.door.saved if 200 <= self._status < 300 else gateway.door.not_saved
-            note(target.session_id)
+        self._tell("done" if 200 <= self._status < 300 else "failed")
         if self._page_end:
             self._caller.go_on(self._page_end)
         self._caller.end()

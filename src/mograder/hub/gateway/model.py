@@ -27,6 +27,9 @@ Activity = Literal["input", "output", "heartbeat", "opened", "closed"]
 ``input``, ``output`` and ``heartbeat`` are reported at most once a second per connection and kind.
 """
 
+Save = Literal["begun", "done", "failed", "left"]
+"""marimo was asked; it said yes, so the notebook's file is new; it said no or nothing; the browser did not wait."""
+
 
 @dataclass(slots=True)  # not frozen: one is made per request, and that would cost three times as much
 class RequestHead:
@@ -131,11 +134,8 @@ class Door(Protocol):
     def activity(self, session_id: str, kind: Activity) -> None:
         """Take note that a session was seen doing something."""
 
-    def saved(self, session_id: str) -> None:
-        """Take note that marimo has answered a save with success: the notebook's file is new."""
-
-    def not_saved(self, session_id: str) -> None:
-        """Take note that marimo could not save: a browser has something that the notebook's file has not."""
+    def save(self, session_id: str, stage: Save) -> None:
+        """Take note of how far a save of the notebook is."""
 
     def upstream_lost(self, session_id: str) -> None:
         """Take note that a session's socket refuses connections, or that it broke off amid an answer."""

@@ -22,6 +22,7 @@ _TYPES = {
     "bar.css": "text/css; charset=utf-8",
     "bar.js": "text/javascript; charset=utf-8",
     "ask.js": "text/javascript; charset=utf-8",
+    "live.js": "text/javascript; charset=utf-8",
     "hub.js": "text/javascript; charset=utf-8",
     "ahead.js": "text/javascript; charset=utf-8",
     "start.js": "text/javascript; charset=utf-8",

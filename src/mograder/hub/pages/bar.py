@@ -1,4 +1,4 @@
-"""The slim bar over the editor: what the gateway adds to the end of marimo's page.
+"""The slim bar over the editor, and over a lecture when there is a message: what the gateway adds to marimo's page.
 
 The page belongs to the notebook, whose code may script it. So the bar has no rights of its own: it lives under the
 session's policy, asks below the session's prefix alone, and its form token opens nothing but that.
@@ -7,7 +7,9 @@ session's policy, asks below the session's prefix alone, and its form token open
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
+from types import MappingProxyType
 
 from mograder.hub.api import forms
 from mograder.hub.gateway.names import encode_path
@@ -25,15 +27,22 @@ _ROOM = (
 )
 
 
-def page_end(settings: Settings, key: SessionKey, code: str, root: str = "") -> bytes:
-    """The HTML that follows the editor's own. Everything in it is known to the notebook's author.
+def page_end(
+    settings: Settings,
+    key: SessionKey,
+    code: str,
+    root: str = "",
+    accent: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    """The HTML that follows marimo's own. Everything in it is known to the notebook's author.
 
     ``code`` is the language that the reader wants. ``root`` is the hub's address with a final slash, if the editor has
-    another host than the hub.
+    another host than the hub. ``accent``: see `mograder.hub.pages.brand.Brand`.
     """
     base = encode_path(f"{settings.root}/{key.path}/").decode("ascii")
     own = f"{base}_hub/{asset_url('bar.js').removeprefix('static/').removesuffix('bar.js')}"
     data = {
+        "kind": key.kind,
         "base": base,
         "css": f"{own}bar.css",
         "course": settings.course.title,
@@ -44,8 +53,10 @@ def page_end(settings: Settings, key: SessionKey, code: str, root: str = "") -> 
         "texts": json.dumps(_texts(code), ensure_ascii=False),
         "word": forms.editor_token(settings.secret, key.user, key.item),
     }
+    data |= {f"accent-{scheme}": colours for scheme, colours in accent.items()}
     attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
-    return f'{_ROOM}<script async id="hub-bar" src="{own}bar.js" {attributes}></script>\n'.encode()
+    room = _ROOM if key.kind == "edit" else ""
+    return f'{room}<script async id="hub-bar" src="{own}bar.js" {attributes}></script>\n'.encode()
 
 
 def _texts(code: str) -> dict[str, str]:

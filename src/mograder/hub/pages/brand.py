@@ -25,24 +25,30 @@ _SIGNATURES = {".png": b"\x89PNG", ".jpg": b"\xff\xd8", ".jpeg": b"\xff\xd8", ".
 
 @dataclass(frozen=True)
 class Brand:
-    """``css`` and ``logo`` are addresses below the hub's root, None for the hub's own look. ``files`` answers both."""
+    """``css`` and ``logo`` are addresses below the hub's root, None for the hub's own look. ``files`` answers both.
+
+    ``accent`` holds the declarations of the course's colours by scheme (light, dark), for a style of another page.
+    """
 
     css: str | None = None
     logo: str | None = None
     notice: str = ""
     files: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    accent: dict[str, str] = field(default_factory=dict)
 
 
 def load(hub: HubSection, root: Path) -> Brand:
     """The brand of the course in ``root``. Raises ConfigError for a colour or a logo that can not be used."""
     files: dict[str, tuple[bytes, str]] = {}
     css = logo = None
+    accent: dict[str, str] = {}
     if hub.accent:
-        css = _put(files, "brand.css", _stylesheet(hub.accent), "text/css; charset=utf-8")
+        accent = _accent(hub.accent)
+        css = _put(files, "brand.css", _stylesheet(**accent), "text/css; charset=utf-8")
     if hub.logo:
         data, kind = _logo(root / hub.logo)
         logo = _put(files, f"logo{Path(hub.logo).suffix.lower()}", data, kind)
-    return Brand(css, logo, hub.notice.strip(), files)
+    return Brand(css, logo, hub.notice.strip(), files, accent)
 
 
 def _put(files: dict[str, tuple[bytes, str]], name: str, data: bytes, kind: str) -> str:
@@ -51,14 +57,17 @@ def _put(files: dict[str, tuple[bytes, str]], name: str, data: bytes, kind: str)
     return address
 
 
-def _stylesheet(text: str) -> bytes:
+def _accent(text: str) -> dict[str, str]:
     wanted = colour.parse(text)
     if wanted is None:
         raise ConfigError(f"[hub] accent: {shown(text)} is no colour.", tip='write it as "#1f5a4c".')
-    light, dark = (
-        "".join(f"{name}:{value};" for name, value in colour.accent(wanted, scheme).items())
+    return {
+        scheme: "".join(f"{name}:{value};" for name, value in colour.accent(wanted, scheme).items())
         for scheme in ("light", "dark")
-    )
+    }
+
+
+def _stylesheet(light: str, dark: str) -> bytes:
     return (
         f":root{{{light}}}"
         f"@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}"

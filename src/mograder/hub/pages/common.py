@@ -39,6 +39,7 @@ def page(request: Request, who: Identity | None) -> views.Page:
         brand_css=state.brand.css,
         logo=state.brand.logo,
         notice=state.brand.notice,
+        news="" if who is None else state.news.word(who),
     )
 
 

@@ -60,7 +60,7 @@ def locale() -> Locale:
     return Locale.parse(_current.get())
 
 
-PAGE_SCRIPTS = ("hub.js", "start.js", "ask.js", "language.py")  # the last: steps of a start
+PAGE_SCRIPTS = ("hub.js", "live.js", "start.js", "ask.js", "language.py")  # the last: steps of a start
 
 
 def texts(*scripts: str) -> dict[str, str]:

@@ -52,10 +52,11 @@ async def dashboard(
     item: str = "",
 ) -> Response:
     """What is due and what is running."""
+    frame = page(request, who)  # first of all: its word of the news must not be newer than what is shown
     items = await work.items(who.user, updates=True, staff=who.is_instructor)
     running = work.sessions.all() if who.is_instructor else work.sessions.of(who.user)
     view = views.Dashboard(
-        page=page(request, who),
+        page=frame,
         now=datetime.now(UTC),
         assignments=tuple(
             [
@@ -192,6 +193,7 @@ def item_row(request: Request, state: ItemState, disk: str = "") -> views.ItemRo
         has_release=state.has_release,
         due=due,
         last_check=check,
+        check_current=state.check_current,
         exported_before=state.exported_before,
         update_available=state.update_available,
         visible=state.visible,

@@ -50,13 +50,13 @@ async def course(
     done: str = "",
 ) -> Response:
     """Items, who is here, what it takes of the machine, what was published and said."""
-    now = datetime.now(UTC)
+    now, frame = datetime.now(UTC), page(request, who)
     running = await _running(work, desk)
     items = await work.published_items()
     begun = {release.name: await asyncio.to_thread(desk.attempts.begun, release.name) for release, _ in items}
     messages: Messages = request.app.state.messages
     view = views.Course(
-        page=page(request, who),
+        page=frame,
         now=now,
         items=_items(work, items, begun, running),
         running=running,

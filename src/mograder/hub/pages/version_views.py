@@ -32,11 +32,20 @@ class VersionRow:
 
 
 @dataclass(frozen=True)
+class Side:
+    """One of the two versions that are compared, or can be. ``id`` is as in `mograder.hub.versions`."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True)
 class History:
     """The versions of ``owner``'s notebook, newest first.
 
-    ``present`` is the copy as it is now. ``undo`` is the version that takes back what was just restored. ``older`` is
-    the address of the page with older ones.
+    ``beside`` is the version for which another one is looked for, to compare the two. ``present`` is the copy as it is
+    now. ``undo`` is the version that takes back what was just restored. ``older`` is the address of the page with older
+    ones.
     """
 
     page: Page
@@ -51,21 +60,25 @@ class History:
     flash: Flash | None = None
     undo: str = ""
     older: str = ""
+    beside: Side | None = None
 
+    def comparable(self, row: VersionRow) -> bool:
+        """Whether a row is another one than that with which it would be compared."""
+        return row.id != self.beside.id if self.beside else self.can_compare and not row.is_current
 
-@dataclass(frozen=True)
-class Side:
-    """One of the two versions that are compared, or can be. ``id`` is as in `mograder.hub.versions`."""
-
-    id: str
-    label: str
+    def pair(self, version: str) -> tuple[str, str]:
+        """The ids of ``version`` and of the one that it is compared with (``copy``, if none is chosen), older first."""
+        other = self.beside.id if self.beside else "copy"
+        old, new = sorted((version, other), key=lambda one: (one != "release", one == "copy", one))
+        return old, new
 
 
 @dataclass(frozen=True)
 class Compare:
     """What differs between two versions of ``owner``'s notebook.
 
-    ``expected`` is the SHA-256 of the copy if that is the new side: then its cells can be restored.
+    ``expected`` is the SHA-256 of the copy if that is the new side: then its cells can be restored. ``more``: there are
+    versions that are not among the ``choices``.
     """
 
     page: Page
@@ -78,6 +91,7 @@ class Compare:
     by_cell: bool = True
     cut: bool = False
     expected: str = ""
+    more: bool = False
     editor_open: bool = False
     flash: Flash | None = None
     undo: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -26,7 +27,7 @@ PAGE = 50
 """Versions on one page of the history."""
 
 CHOICES = 100
-"""Versions that a comparison offers; older ones are reached from the history."""
+"""Versions that a comparison offers in a list; any other one is chosen in the history."""
 
 _SAID = {
     "restored": N_("The older version is back. What it replaced is kept below."),
@@ -44,8 +45,9 @@ async def history(
     before: str = "",
     done: str = "",
     undo: str = "",
+    beside: str = "",
 ) -> Response:
-    """Every version of a notebook, the newest first."""
+    """Every version of a notebook, the newest first; with ``beside`` to choose one that is compared with that."""
     versions = Versions(work)
     kept, present = await versions.kept(user, item), await versions.present(user, item)
     current = "" if present is None else present.digest
@@ -65,7 +67,8 @@ async def history(
         editor_open=_editor_open(work, user, item),
         flash=Flash(gettext(_SAID[done])) if done in _SAID else None,
         undo=_known(undo, kept),
-        older=_older(user, item, listed),
+        older=_older(user, item, listed, beside),
+        beside=_sides(kept).get(beside),
     )
     return HTMLResponse(render(view))
 
@@ -86,11 +89,7 @@ async def compare(
     versions = Versions(work)
     difference = await versions.compare(user, item, old, new)
     kept, present = await versions.kept(user, item), await versions.present(user, item)
-    sides = {
-        COPY: views.Side(COPY, gettext("Your copy now")),
-        RELEASE: views.Side(RELEASE, gettext("The published version")),
-    }
-    sides |= {one.version.id: views.Side(one.version.id, _label(one)) for one in kept}
+    sides = _sides(kept)
     offered = [COPY, RELEASE, *(one.version.id for one in kept[:CHOICES])]
     view = views.Compare(
         page(request, who),
@@ -103,6 +102,7 @@ async def compare(
         difference.by_cell,
         difference.cut,
         expected=present.digest if present is not None and new == COPY and difference.by_cell else "",
+        more=len(kept) > CHOICES,
         editor_open=_editor_open(work, user, item),
         flash=Flash(gettext(_SAID[done])) if done in _SAID else None,
         undo=_known(undo, kept),
@@ -118,6 +118,13 @@ def _row(one: KeptVersion, current: str) -> views.VersionRow:
     )
 
 
+def _sides(kept: list[KeptVersion]) -> dict[str, views.Side]:
+    """Everything that can be compared, by its id."""
+    named = {COPY: gettext("Your copy now"), RELEASE: gettext("The published version")}
+    named |= {one.version.id: _label(one) for one in kept}
+    return {key: views.Side(key, label) for key, label in named.items()}
+
+
 def _label(one: KeptVersion) -> str:
     return f"{words.day(one.version.when.astimezone())} – {words.reason(one.version.reason)}"
 
@@ -127,12 +134,12 @@ def _known(undo: str, kept: list[KeptVersion]) -> str:
     return undo if any(one.version.id == undo for one in kept) else ""
 
 
-def _older(user: str, item: str, listed: list[KeptVersion]) -> str:
-    return (
-        f"{path('history', user, item)}?before={path(listed[PAGE - 1].version.id)}"
-        if len(listed) > PAGE
-        else ""
-    )
+def _older(user: str, item: str, listed: list[KeptVersion], beside: str) -> str:
+    """The address of the next page, if there is one."""
+    if len(listed) <= PAGE:
+        return ""
+    asked = {"before": listed[PAGE - 1].version.id} | ({"beside": beside} if beside else {})
+    return f"{path('history', user, item)}?{urlencode(asked)}"
 
 
 def _editor_open(work: Coursework, user: str, item: str) -> bool:

@@ -53,7 +53,8 @@ class Page:
     sandbox). ``csrf`` travels in each form as ``csrf`` and in each script's request as ``X-CSRF-Token``.
     ``sign_out`` is the address that a sign-out form posts to, if there is one. ``messages`` were not put away yet;
     ``visits`` are those of the last weeks. ``theme`` is "" for what the machine says. ``brand_css``, ``logo`` and
-    ``notice`` are the course's own.
+    ``notice`` are the course's own. ``news`` is the word of what is on the page (`mograder.hub.news`): a script looks
+    again when the hub says another one; empty: it does not.
     """
 
     course_title: str
@@ -69,6 +70,7 @@ class Page:
     brand_css: str | None = None
     logo: str | None = None
     notice: str = ""
+    news: str = ""
 
     def to(self, url: str) -> str:
         """``url``, which is relative to the hub's root, as this page must write it."""
@@ -88,8 +90,9 @@ class ItemRow:
     """An assignment of the person who looks.
 
     ``file_status`` is the contract's word. ``exported_before`` says that some version was exported already.
-    ``last_check`` is ``"3 of 5"``; ``disk`` is ``"980 of 1024 MB"`` when that is nearly all there is.
-    ``visible`` is false for an item that only instructors see.
+    ``last_check`` is ``"3 of 5"``, and ``check_current`` says whether that is true of the copy as it is now.
+    ``disk`` is ``"980 of 1024 MB"`` when that is nearly all there is. ``visible`` is false for an item that only
+    instructors see.
     """
 
     name: str
@@ -103,6 +106,7 @@ class ItemRow:
     visible: bool = True
     exported_before: bool = False
     disk: str = ""
+    check_current: bool = True
 
     @property
     def state(self) -> str:
@@ -125,12 +129,12 @@ class ItemRow:
         return passed == total != "0" and bool(passed)
 
     @property
-    def next_action(self) -> Literal["download", "edit", "export", "none"]:
+    def next_action(self) -> Literal["download", "edit", "validate", "export", "none"]:
         """The one thing to do next: it is the row's primary button."""
         if self.file_status == "not_started":
             return "download" if self.has_release else "none"
         if self.file_status == "modified" and self.all_pass and not self.session_active:
-            return "export"
+            return "export" if self.check_current else "validate"
         return "edit"
 
 

@@ -77,14 +77,16 @@ class VisitTable:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add(self, visit: Visit, within: float) -> None:
-        """Note a visit, unless the same visitor was there in the last ``within`` seconds."""
+    def add(self, visit: Visit, within: float) -> bool:
+        """Note a visit, unless the same visitor was there in the last ``within`` seconds. Whether it was noted."""
         t = tables.visits.c
         same = (t.visitor == visit.visitor) & (t.owner == visit.owner) & (t.item == visit.item)
         with self._engine.begin() as connection:
             last = connection.execute(select(func.max(t.when)).where(same)).scalar()
-            if last is None or visit.when - last > within:
+            new = last is None or visit.when - last > within
+            if new:
                 connection.execute(insert(tables.visits).values(**visit.__dict__))
+        return new
 
     def of(self, owner: str, since: float, most: int = 50) -> list[Visit]:
         """Visits to what is ``owner``'s after ``since``, newest first."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, RowMapping, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -129,6 +129,14 @@ class StoredResult:
     result: str
 
 
+class Counts(NamedTuple):
+    """Of which content (SHA-256) a validation was, how many checks passed, and how many there were."""
+
+    digest: str
+    passed: int
+    total: int
+
+
 MAX_CHECKED = 4000
 """Contents of one copy whose results are remembered; beyond that the oldest are forgotten."""
 
@@ -140,15 +148,16 @@ class ResultTable:
         self._engine = engine
         self._counts = ByUser(self._read_counts)
 
-    def counts(self, user: str) -> dict[str, tuple[int, int]]:
-        """Checks passed, and checks in all, of the last validation of each of a person's copies. Not to be changed."""
+    def counts(self, user: str) -> dict[str, Counts]:
+        """The last validation of each of a person's copies, in numbers. Not to be changed."""
         return self._counts.get(user)
 
-    def _read_counts(self, user: str) -> dict[str, tuple[int, int]]:
+    def _read_counts(self, user: str) -> dict[str, Counts]:
         results = tables.results.c
-        query = select(results.item, results.passed, results.total).where(results.user == user)
+        query = select(results.item, results.digest, results.passed, results.total)
         with self._engine.connect() as connection:
-            return {row.item: (row.passed, row.total) for row in connection.execute(query)}
+            rows = connection.execute(query.where(results.user == user))
+            return {row.item: Counts(row.digest, row.passed, row.total) for row in rows}
 
     def put(self, user: str, item: str, stored: StoredResult) -> None:
         """Keep a result in place of the one before."""

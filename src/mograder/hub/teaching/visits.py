@@ -25,10 +25,22 @@ class Visits:
     def __init__(self, table: VisitTable, clock: Callable[[], float] = time.time) -> None:
         self._table = table
         self._clock = clock
+        self._latest: dict[str, dict[str, Visit]] = {}  # by owner and item, since the hub began
 
     def note(self, visitor: str, owner: str, item: str) -> None:
         """Remember that ``visitor`` looked at ``owner``'s ``item``."""
-        self._table.add(Visit(visitor, owner, item, self._clock()), SAME_VISIT)
+        visit = Visit(visitor, owner, item, self._clock())
+        if self._table.add(visit, SAME_VISIT):
+            self._latest[owner] = {**self._latest.get(owner, {}), item: visit}
+
+    def latest(self, owner: str) -> tuple[Visit, ...]:
+        """The last new visit to each item of ``owner`` since the hub began, from memory."""
+        return tuple(self._latest.get(owner, {}).values())
+
+    def under_way(self, owner: str, item: str) -> Visit | None:
+        """The visit to an item that may still go on, from memory."""
+        found = self._latest.get(owner, {}).get(item)
+        return found if found is not None and self._clock() - found.when < SAME_VISIT else None
 
     def to(self, owner: str) -> tuple[Visit, ...]:
         """The visits of the last two weeks, newest first; none if the state can not be read: a page is shown all

@@ -1,7 +1,7 @@
 // The bar over the editor. It runs in the notebook's page and has the rights of that page, no more: it asks below the
 // session's own prefix alone. Everything is in a shadow tree; the notebook makes room and is never covered.
 (() => {
-  const { base, css, root, course, user, item, word, language, texts } = document.currentScript.dataset;
+  const { kind, base, css, root, course, user, item, word, language, texts, accentLight, accentDark } = document.currentScript.dataset;
   const known = JSON.parse(texts);
   const t = (text, values = {}) => (known[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
   const address = (path) => new URL(root + path, new URL(base, location.origin)).href;
@@ -28,7 +28,8 @@
   const shadow = host.attachShadow({ mode: "open" });
   const home = make("a", { href: address(""), className: "home", title: t("Back to the course"), "aria-label": course ? t("Back to {course}", { course }) : t("Back to the course") }, plain(course || t("Course")));
   const state = make("span", { className: "state", role: "status" }, t("Connecting…"));
-  const check = button(t("Validate"), validate, { className: "first", "aria-haspopup": "true" });
+  const result = make("span", { className: "result" });
+  const check = button(t("Validate"), validate, { className: "first" });
   const ways = make(
     "span",
     { className: "ways" },
@@ -37,14 +38,16 @@
     button(t("Help"), help),
   );
   const more = button(t("More"), () => toggle(!ways.classList.contains("open")), { className: "more", "aria-expanded": "false" });
-  const row = make("div", { className: "row" }, home, make("b", { className: "title", title: item }, plain(item)), state, check, ways, more);
+  const row = make("div", { className: "row" }, home, make("b", { className: "title", title: item }, plain(item)), state, result, check, ways, more);
   const alert = make("div", { className: "alert", role: "alert", hidden: true });
   const notes = make("ul", { className: "notes" });
   const said = make("div", { role: "status", "aria-label": t("Messages") }, notes);
-  const bar = make("header", { className: "bar", "aria-label": "mograder hub" }, row, alert, said);
+  const lecture = kind === "run"; // it has no bar but for messages
+  const bar = make("header", { className: "bar", "aria-label": "mograder hub" }, ...(lecture ? [] : [row, alert]), said);
   const panel = make("aside", { className: "panel", hidden: true, tabIndex: -1, "aria-live": "polite" });
   const style = make("link", { rel: "stylesheet", href: css });
   shadow.append(style, bar, panel);
+  if (accentLight) shadow.append(make("style", {}, `:host, .panel {${accentLight}} :host([data-theme="dark"]), :host([data-theme="dark"]) .panel {${accentDark}}`));
 
   function toggle(open) {
     ways.classList.toggle("open", open);
@@ -62,8 +65,15 @@
   const narrow = matchMedia("(max-width: 45rem)");
   const hidden = () => document.fullscreenElement !== null;
   function makeRoom() {
-    host.hidden = hidden();
-    host.style.display = hidden() ? "none" : "";
+    const away = hidden() || (lecture && !notes.childElementCount);
+    host.hidden = away;
+    host.style.display = away ? "none" : "";
+    if (lecture) {
+      // marimo's page has its room from its root: it gives up what the messages take
+      const place = `position:fixed;inset:${bar.offsetHeight}px 0 0!important;width:auto!important;height:auto!important;min-height:0!important`;
+      room.textContent = away ? "" : `@media screen{#root{${place}}}`;
+      return;
+    }
     const top = bar.offsetHeight;
     host.style.setProperty("--mograder-bar", `${top}px`);
     const side = panel.hidden ? 0 : panel.offsetWidth;
@@ -95,7 +105,7 @@
   function help() {
     show(
       t("Help"),
-      make("p", {}, t("Your notebook is saved by itself, a second after you stop typing. Every minute a version is kept: History brings any of them back.")),
+      make("p", {}, t("Your notebook is saved by itself, a second after you stop typing. Every few seconds of work a version is kept: History brings any of them back.")),
       make("h3", {}, t("Keys")),
       make("dl", {}, ...key("Ctrl Enter", t("run the cell")), ...key("Shift Enter", t("run it and go on")), ...key("Ctrl S", t("save")), ...key("Ctrl K", t("all commands")), ...key("Esc Tab", t("leave the cell"))),
       make("h3", {}, t("Buttons")),
@@ -171,6 +181,7 @@
 
   function tell(is, words, sentence, action, calm = false) {
     state.dataset.is = is;
+    state.setAttribute("aria-live", is === "ended" ? "polite" : "off"); // that it is saved, each second, is no news
     state.textContent = words;
     state.title = words;
     const same = alert.dataset.sentence === (sentence ?? "");
@@ -189,10 +200,52 @@
   }
   const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
-  function standing({ running, why, connected, saved, idle_seconds_left: left, messages }) {
-    hear(messages);
+  // What was typed is saved by marimo a second after the last key. Until the hub has seen that, it is not called saved.
+  const PAUSE = 1000;
+  const PATIENCE = 10_000; // a change that was taken back is not saved, and need not be
+  let typed = 0; // when, while that is not saved
+  let told = {}; // how the editor stood last
+  let giveUp;
+  function type({ target }) {
+    if (!target.closest?.(".cm-content")) return;
+    typed = Date.now();
+    clearTimeout(giveUp);
+    giveUp = setTimeout(() => {
+      typed = 0;
+      if (told.running) standing(told);
+    }, PATIENCE);
+    if (state.dataset.is === "saved") saying("saving");
+  }
+  const KEYS = new Set(["Enter", "Backspace", "Delete", "Tab"]); // the editor's own: they are no input to the browser
+  for (const name of ["input", "paste", "cut", "drop"]) document.addEventListener(name, type, true);
+  document.addEventListener("keydown", (event) => KEYS.has(event.key) && type(event), true);
+
+  function saying(is) {
+    const time = told.saved ? t("Saved {time}", { time: clock(told.saved) }) : t("Saved");
+    const words = { saving: t("Saving…"), saved: time }[is];
+    state.dataset.is = is;
+    state.textContent = state.title = words;
+    return words;
+  }
+
+  function judge({ checks }) {
+    if (!checks) return result.replaceChildren();
+    const { passed, total, current } = checks;
+    const now = total === 1 ? t("{passed} of 1 check passes", { passed }) : t("{passed} of {total} checks pass", { passed, total });
+    result.textContent = current ? now : t("{passed} of {total} before your last change", { passed, total });
+    result.title = result.textContent;
+  }
+
+  function standing(news) {
+    const { running, why, connected, saved, saving, idle_seconds_left: left, full, visit } = news;
+    hear(news.messages, visit);
+    if (lecture) return;
+    if (saved !== told.saved && Date.now() - typed > PAUSE) typed = 0;
+    told = news;
+    judge(news);
     began ||= connected;
-    const words = saved ? t("Saved {time}", { time: clock(saved) }) : t("Saved");
+    const is = saving === "begun" || typed ? "saving" : "saved";
+    const words = saying(is);
     const kernelGone = began && running && !connected;
     if (!kernelGone) {
       clearTimeout(apart);
@@ -210,9 +263,11 @@
       const minutes = Math.max(1, Math.round(left / 60));
       const soon = t("Nobody is at work here, so this notebook is stopped in about a minute. It stays saved.");
       const later = t("Nobody is at work here, so this notebook is stopped in about {minutes} minutes. It stays saved.", { minutes });
-      return tell("saved", words, left < 90 ? soon : later, button(t("Keep it open"), keep), true);
+      return tell(is, words, left < 90 ? soon : later, button(t("Keep it open"), keep), true);
     }
-    tell("saved", words);
+    if (saving === "failed") return tell("ended", t("Not saved"), t("Your last change was not saved: the notebook could not write its file. Keep this page open; Ctrl S tries again."));
+    if (full) return tell(is, words, t("{used} of {quota} MB of disk space are used. A notebook that fills it is stopped: delete what you do not need.", full), link(t("Files"), `files/${encoded(user, item)}`, away), true);
+    tell(is, words);
   }
 
   const keep = ({ target }) => press(target, "keep");
@@ -226,11 +281,12 @@
   }
 
   // What instructors say to everybody, until it is put away
-  function hear(messages) {
-    const shown = messages.map(({ id }) => id).join();
+  function hear(messages, visit) {
+    const shown = [...messages.map(({ id }) => id), visit?.when].join();
     if (shown === (notes.dataset.shown ?? "")) return;
     notes.dataset.shown = shown;
-    notes.replaceChildren(...messages.map(({ id, author, text }) => {
+    const look = visit ? [make("li", { className: "look" }, make("span", {}, plain(t("{who} looked at this notebook at {time}.", { who: visit.who, time: clock(visit.when) }))))] : [];
+    notes.replaceChildren(...look, ...messages.map(({ id, author, text }) => {
       const away = button(t("Put away"), ({ target }) => press(target, `messages/${id}/dismiss`), { "aria-label": t("Put away: {text}", { text: text.slice(0, 40) }) });
       return make("li", {}, make("span", {}, make("b", {}, plain(author)), " ", plain(text)), away);
     }));

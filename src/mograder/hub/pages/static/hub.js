@@ -1,13 +1,10 @@
-// The dashboard and the history page: actions without leaving the page, and rows that stay true.
-import { Refusal, ask, make, onTabs, root, t, tellTabs } from "./ask.js";
+// The dashboard, the history and the files: actions without leaving the page.
+import { Refusal, ask, make, root, t, tellTabs } from "./ask.js";
+import { offline, onRow, refresh } from "./live.js";
 
-// ms; only while the page is looked at
-const POLL = Number(document.querySelector("main").dataset.poll ?? 30_000);
 const verdicts = JSON.parse(document.getElementById("words").dataset.verdicts);
 // addresses that were asked and have not answered
 const busy = new Set();
-// element -> the HTML that the hub sent for it
-const served = new WeakMap();
 const every = (selector, within = document) => [...within.querySelectorAll(selector)];
 // "reset/alice/A1" of an address, as ["reset", "alice", "A1"]
 const parts = (url) => new URL(url).pathname.slice(root.pathname.length).split("/").map(decodeURIComponent);
@@ -180,23 +177,35 @@ function verdict({ label, status, details }) {
   return row;
 }
 
-// A notebook may be dropped on its row; beside the rows a drop does nothing, instead of leaving the page.
-const droppable = (event) => event.target.closest?.("li[data-key]:has(.sheet)");
-function mark(row) {
+// Files may be dropped on the row of a notebook and on a form that uploads; on its field the browser sees to it. Beside
+// them a drop does nothing, instead of leaving the page.
+const zone = (event) => event.target.closest?.("li[data-key]:has(.sheet), #upload");
+function mark(place) {
   for (const other of every("[data-drop]")) delete other.dataset.drop;
-  if (row) row.dataset.drop = "";
+  if (place) place.dataset.drop = "";
 }
 for (const name of ["dragenter", "dragover", "drop"]) {
   addEventListener(name, (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
+    if (event.target.type === "file") return mark();
     event.preventDefault();
-    const row = droppable(event);
-    event.dataTransfer.dropEffect = row ? "copy" : "none";
-    mark(name === "drop" ? null : row);
-    if (name === "drop" && row) upload(row, row.querySelector("summary"), event.dataTransfer.files);
+    const place = zone(event);
+    event.dataTransfer.dropEffect = place ? "copy" : "none";
+    mark(name === "drop" ? null : place);
+    if (name === "drop" && place) dropped(place, event.dataTransfer.files);
   });
 }
 addEventListener("dragleave", (event) => event.relatedTarget || mark());
+
+function dropped(place, files) {
+  const form = place.querySelector("form");
+  if (!form) return upload(place, place.querySelector("summary"), files);
+  const field = form.querySelector("input[type=file]");
+  if (!field.multiple && files.length > 1) return say(t("Drop one file here: it becomes the notebook."));
+  const body = new FormData();
+  for (const file of files) body.append(field.name, file);
+  if (files.length) act(form.action, form.querySelector("button"), body);
+}
 
 // Menus: one at a time, closed by Escape, by leaving, and by a click elsewhere
 function closeMenus(except) {
@@ -214,102 +223,12 @@ function closed(menu) {
   return summary;
 }
 
-// Rows that stay true: the page is asked for again, and what changed is taken over
-const lives = () => every("[data-live]");
-const rows = (live) => every(":scope > ul > li[data-key]", live);
-for (const live of lives()) for (const element of [live, ...rows(live)]) served.set(element, element.innerHTML);
-every("li[data-key]").forEach(equip);
-let asking = false;
-let behind = false;
-
-async function refresh() {
-  behind = asking;
-  if (asking) return;
-  asking = true;
-  try {
-    const response = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    for (const live of lives()) merge(live, page.querySelector(`[data-live="${live.dataset.live}"]`));
-    offline(false);
-  } catch {
-    // nobody answers, or it is an error or a login page: it has no such part
-    offline(true);
-  }
-  asking = false;
-  if (behind) refresh();
-}
-
-function merge(live, fresh) {
-  const html = fresh.innerHTML;
-  if (served.get(live) === html) return;
-  const whole = !rows(live).length || !rows(fresh).length;
-  let complete = true;
-  keepFocus(live, () => {
-    if (whole) live.replaceChildren(...fresh.childNodes);
-    else complete = mergeRows(live, fresh);
-  });
-  // a row is in use: it is looked at again next time
-  if (!complete) return;
-  served.set(live, html);
-  if (whole) for (const row of rows(live)) served.set(row, row.innerHTML) && equip(row);
-}
-
-function mergeRows(live, fresh) {
-  const mine = new Map(rows(live).map((row) => [row.dataset.key, row]));
-  const lead = live.querySelector(":scope > .lead");
-  const freshLead = fresh.querySelector(":scope > .lead");
-  lead?.remove();
-  if (freshLead) live.prepend(freshLead);
-  let complete = true;
-  const order = rows(fresh).map((row) => {
-    const old = mine.get(row.dataset.key);
-    const html = row.innerHTML;
-    mine.delete(row.dataset.key);
-    if (old && served.get(old) !== html) {
-      if (old.querySelector('[aria-busy="true"], details[open]')) complete = false;
-      else {
-        old.querySelector(".row").replaceWith(row.querySelector(".row"));
-        served.set(old, html) && equip(old);
-      }
-    }
-    if (!old) served.set(row, html) && equip(row);
-    return old ?? row;
-  });
-  for (const gone of mine.values()) gone.remove();
-  const ul = live.querySelector("ul");
-  order.forEach((row, index) => ul.children[index] === row || ul.insertBefore(row, ul.children[index]));
-  return complete;
-}
-
-// The keyboard stays where it was: on the same control, or on the first one if that is gone.
-function keepFocus(live, change) {
-  const { activeElement: mine } = document;
-  const inside = live.contains(mine);
-  change();
-  if (!inside || live.contains(mine)) return;
-  const same = every("[aria-label]", live).find((other) => other.ariaLabel === mine.ariaLabel);
-  (same ?? live.querySelector("a, button, summary") ?? document.querySelector("main")).focus();
-}
-
-const banner = make(
-  "div",
-  { className: "offline", hidden: true, role: "alert" },
-  make("p", {}, t("The hub does not answer, or you are signed out. Your saved work is safe.")),
-  make("button", { type: "button", onclick: () => location.reload() }, t("Try again")),
-);
-document.body.append(banner);
-const offline = (yes) => (banner.hidden = !yes);
-
-addEventListener("offline", () => offline(true));
-addEventListener("online", refresh);
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
 document.addEventListener("click", (event) => {
   const url = event.target.closest("a[href]")?.href;
   // a download has no event of its own
   if (url && parts(url)[0] === "export") setTimeout(refresh, 1500);
 });
-onTabs(refresh);
-setInterval(() => document.hidden || refresh(), POLL);
+onRow(equip);
 
 // What makes the first click quick comes last of all.
 if (document.querySelector('[data-live="assignments"]')) addEventListener("load", () => import("./ahead.js"));
