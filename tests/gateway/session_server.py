@@ -258,12 +258,6 @@ async def _fails(exchange: Exchange) -> None:
     exchange.answer(b"no", status=b"500 Internal Server Error")
 
 
-@handler("save")
-async def _save(exchange: Exchange) -> None:
-    await exchange.read_body()
-    exchange.answer()
-
-
 @handler("ws")
 async def _not_a_websocket(exchange: Exchange) -> None:
     """Answer a handshake in the way that the key's query asks for."""

@@ -325,7 +325,6 @@ def test_what_marimo_offers_and_a_hub_does_not_is_closed(hub: Hub, method: bytes
 
 def test_the_assigned_notebook_may_be_named(hub: Hub) -> None:
     assert hub.get(b"?file=t1.py").status == 200
-    assert hub.get(b"?file=%2Fw%2Ft1.py").status == 200
 
 
 @pytest.mark.parametrize("origin", [b"", b"Origin: null\r\n", b"Origin: http://evil.example\r\n"])
