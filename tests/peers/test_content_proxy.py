@@ -1,4 +1,4 @@
-"""The documented content host behind the documented nginx: a student logs in at one name and works at another."""
+"""The documented nginx as a hub needs it that has a content host, or a path of a host name that is others' too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,29 +16,73 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.peers import services
-from tests.peers.services import CONTENT_NAME, Site
+from tests.peers.services import CONTENT_NAME, NAME, Site
 from tests.peers.test_login_proxies import ITEM, SECRET, log_in, open_notebook
 from tests.support.hub import make_course, running
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(500)]
 
 
-@pytest.fixture(scope="module")
-def site(course_root: Path) -> Iterator[Site]:
+PATH = "/teaching/hub"
+
+
+@contextmanager
+def university(course: Path, *, content: bool = False, below: str = "") -> Iterator[Site]:
+    """A hub behind nginx and a login."""
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="mograder-peers-", dir="/var/tmp"))
         stack.callback(shutil.rmtree, directory)
         site = services.make_site(directory)
-        hub = {"public_url": site.url, "content_host": f"*.{CONTENT_NAME}", "instructors": ["prof"]}
+        hub = {"public_url": f"{site.url.rstrip('/')}{below}", "instructors": ["prof"]}
+        hub |= {"content_host": f"*.{CONTENT_NAME}"} if content else {}
         hub |= {"unix_socket": str(directory / "hub.sock"), "logout_url": "/oauth2/sign_out"}
         hub |= {"unix_socket_group": "www-data"} if os.geteuid() == 0 else {}
         lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in hub.items())
-        course = make_course(course_root / "content-behind-nginx", f"[hub]\n{lines}")
-        up = stack.enter_context(running(course, dev=False, env={"MOGRADER_HUB_SECRET": SECRET}))
+        made = make_course(course, f"[hub]\n{lines}")
+        up = stack.enter_context(running(made, dev=False, env={"MOGRADER_HUB_SECRET": SECRET}))
         issuer = stack.enter_context(services.provider(site))["issuer"]
-        stack.enter_context(services.nginx(site, issuer, str(directory / "hub.sock"), content=True))
+        backend = str(directory / "hub.sock")
+        _prepare(backend, f"http://{NAME}:{site.port}{below}/")
+        stack.enter_context(services.nginx(site, issuer, backend, content=content, below=below))
         yield site
         up.stop()
+
+
+def _prepare(backend: str, url: str) -> None:
+    """The packages are there before anybody waits for them before a browser."""
+    with httpx.Client(transport=httpx.HTTPTransport(uds=backend), base_url=url, timeout=250) as http:
+        answer = http.post(f"start-edit-deep/{ITEM}", headers={"X-Remote-User": "first"})
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture(scope="module")
+def site(course_root: Path) -> Iterator[Site]:
+    with university(course_root / "content-behind-nginx", content=True) as site:
+        yield site
+
+
+def test_a_student_works_at_a_hub_that_has_a_path_of_the_universitys_host(
+    chromium: Browser, course_root: Path
+) -> None:
+    with (
+        university(course_root / "path-behind-nginx", below=PATH) as site,
+        chromium.new_context(ignore_https_errors=True) as context,
+    ):
+        context.set_default_timeout(90_000)
+        page = context.new_page()
+        home = f"{site.url.rstrip('/')}{PATH}/"
+        log_in(page, "ada", home)
+        sockets: list[str] = []
+        context.on("page", lambda tab: tab.on("websocket", lambda socket: sockets.append(socket.url)))
+        strays: list[str] = []
+        context.on("request", lambda request: strays.append(request.url))
+        editor = open_notebook(page, ITEM)
+        expect(editor.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
+        assert editor.url == f"{home}edit/user/ada/{ITEM}/"
+        assert any(url.startswith(editor.url.replace("https:", "wss:")) for url in sockets)
+        assert [url for url in strays if url.startswith("http") and not url.startswith(home)] == []
+        editor.locator("#mograder-bar a.home").click()
+        editor.wait_for_url(home)
 
 
 def test_a_student_logs_in_at_the_hub_and_works_at_a_host_of_their_own(chromium: Browser, site: Site) -> None:
