@@ -77,7 +77,7 @@ def all_views(sample: Sample) -> dict[str, views.View]:
 def hostile_dashboard(page: views.Page) -> views.Dashboard:
     """What happens when everything that has a name has a terrible one."""
     row = views.ItemRow(
-        HOSTILE, HOSTILE, "modified", True, True, samples.NOW + samples.LATER, "3 of 5", True, False
+        HOSTILE, HOSTILE, "modified", True, True, samples.NOW + samples.LATER, views.Tally(3, 5), True, False
     )
     other = views.ItemRow("W" * 64, "W" * 200, "not_started", False, True, samples.NOW)
     session = views.SessionRow(

@@ -99,7 +99,9 @@ def test_a_start_asks_again_without_scripts_only_while_it_is_under_way() -> None
 
 
 def test_a_row_says_its_state_due_date_and_last_check() -> None:
-    row = views.ItemRow("A1", "One", "modified", True, True, NOW + LATER, "3 of 5", True, False, True)
+    row = views.ItemRow(
+        "A1", "One", "modified", True, True, NOW + LATER, views.Tally(3, 5), True, False, True
+    )
     html = render(views.Dashboard(PAGE, NOW, (row,)))
     for words in (
         "Changed since export",
@@ -129,7 +131,7 @@ def test_thirty_assignments_stay_below_sixty_kilobytes_with_everything_that_they
             True,
             True,
             NOW + n * LATER,
-            "3 of 5",
+            views.Tally(3, 5),
         )
         for n in range(30)
     )

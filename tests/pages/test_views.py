@@ -20,11 +20,11 @@ PAGE = views.Page("Course", "alice", "student")
         ({"file_status": "not_started"}, "download"),
         ({"file_status": "not_started", "has_release": False}, "none"),
         ({"file_status": "uploaded"}, "edit"),
-        ({"last_check": "2 of 3"}, "edit"),
-        ({"last_check": "3 of 3"}, "export"),
-        ({"last_check": "3 of 3", "session_active": True}, "edit"),
-        ({"last_check": "0 of 0"}, "edit"),
-        ({"last_check": "3 of 3", "file_status": "exported"}, "edit"),
+        ({"last_check": views.Tally(2, 3)}, "edit"),
+        ({"last_check": views.Tally(3, 3)}, "export"),
+        ({"last_check": views.Tally(3, 3), "session_active": True}, "edit"),
+        ({"last_check": views.Tally(0, 0)}, "edit"),
+        ({"last_check": views.Tally(3, 3), "file_status": "exported"}, "edit"),
     ],
 )
 def test_a_row_has_one_next_action(what: dict[str, object], action: str) -> None:

@@ -10,6 +10,8 @@ from mograder.hub.content import ContentHost, Place
 from mograder.hub.gateway.model import Headers, Refusal
 from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.handoff import HandOffs, Pass, is_word, new_word, state_of
+from mograder.hub.pages.language import gettext, of_request, speaking, tell
+from mograder.sentences import Sentence
 
 COOKIE = "mograder_content"
 WORD_COOKIE = "mograder_on_the_way"
@@ -31,7 +33,7 @@ class ContentDoor:
     def identify(self, place: Place, headers: Headers, client: str) -> Answer:
         """Who asks for something at ``place``. Any valid cookie will do: a foreign one beside it means nothing."""
         origin, base = self.host.origin(place.user), place.base
-        answer = Answer(None, "nobody was sent here by the hub")
+        answer = Answer(None, Sentence("nobody was sent here by the hub"))
         for value in _values(headers, self._cookie):
             said = self._hand_offs.read(value)
             if said is not None and (said.origin, said.base) == (origin, base):
@@ -69,13 +71,16 @@ class ContentDoor:
                 self.identify(place, headers, client).identity is not None
             ):  # two tabs at once: the other was first
                 return _redirect(place.base)
-            return self._lost(error)
+            return self._lost(error, headers)
         gone = self._set(self._word, "", place, 0)
         return _redirect(place.base, self._set(self._cookie, value, place, None), gone)
 
-    def _lost(self, error: NotSignedIn) -> Refusal:
-        link = f'<p><a href="{escape(self.host.hub_origin)}/">Back to the course</a>'
-        text = f"<!doctype html><html lang=en><meta charset=utf-8><title>Not open</title><p>{escape(str(error))}{link}"
+    def _lost(self, error: NotSignedIn, headers: Headers) -> Refusal:
+        code = of_request(headers)
+        with speaking(code):
+            said, title, back = tell(error.whole), gettext("Not open"), gettext("Back to the course")
+        link = f'<p><a href="{escape(self.host.hub_origin)}/">{back}</a>'
+        text = f"<!doctype html><html lang={code}><meta charset=utf-8><title>{title}</title><p>{escape(said)}{link}"
         kind = (b"content-type", b"text/html; charset=utf-8")
         return Refusal(403, text.encode(), (kind, *_PRIVATE))
 

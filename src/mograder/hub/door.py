@@ -15,7 +15,8 @@ from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
 from mograder.hub.limits import Limits, Overrun, address_of
-from mograder.hub.pages.language import choose
+from mograder.hub.pages.language import of_request, speaking, tell
+from mograder.sentences import Sentence
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import Session, SessionKey, State
 
@@ -55,7 +56,11 @@ class HubDoor:
             return self._stranger(answer.reason, route, head)
         if not decision.allowed:
             self._note(identity, decision.reason, 403, route, head)
-            return _refusal(403, f"This notebook belongs to {route.user}: {decision.reason}.", head)
+            return _refusal(
+                403,
+                Sentence("This notebook belongs to {user}: {rule}.", user=route.user, rule=decision.reason),
+                head,
+            )
         if overrun := self._limits.session_request(
             identity, self._open(route) if head.is_websocket else None
         ):
@@ -74,7 +79,7 @@ class HubDoor:
         if host.serves(head.host, route.user):
             return self._content.identify(_place(route), head.headers, head.client)
         if host.claims(head.host) or not is_visit(head.method, head.headers):
-            return _refusal(404, "This notebook is not served under this address.", head)
+            return _refusal(404, Sentence("This notebook is not served under this address."), head)
         location = host.origin(route.user).encode() + head.target
         return Refusal(303, b"", ((b"location", location), (b"cache-control", b"no-store")))
 
@@ -83,7 +88,7 @@ class HubDoor:
         if who.user == route.user and _wants_page(head):
             start = self._start_page(route, head).encode()
             return Refusal(303, b"", ((b"location", start), (b"cache-control", b"no-store")))
-        return _refusal(503, f"The notebook {route.item} is not running.", head)
+        return _refusal(503, Sentence("The notebook {item} is not running.", item=route.item), head)
 
     def _start_page(self, route: Route, head: RequestHead) -> str:
         if self._content is not None:
@@ -98,7 +103,7 @@ class HubDoor:
             and head.method == "GET"
             and head.target.partition(b"?")[0].endswith(b"/")
         ):
-            page_end = self._page_end(session.key, _language(head))
+            page_end = self._page_end(session.key, of_request(head.headers))
         return Target(str(session.socket), f"/{session.url}", session.id, session.notebook, page_end)
 
     def _stranger(self, reason: str, route: Route, head: RequestHead) -> Refusal:
@@ -109,11 +114,11 @@ class HubDoor:
             return self._content.begin(_place(route), head.headers)
         self._limits.failed(address)
         self._note(None, reason, 401, route, head)
-        return _refusal(401, "Please sign in first.", head)
+        return _refusal(401, Sentence("Please sign in first."), head)
 
     def _too_much(self, who: Identity | None, overrun: Overrun, route: Route, head: RequestHead) -> Refusal:
         self._note(who, overrun.reason, 429, route, head)
-        refusal = _refusal(429, f"Too much at once: {overrun.reason}.", head)
+        refusal = _refusal(429, Sentence("Too much at once: {reason}.", reason=overrun.reason), head)
         wait = (b"retry-after", str(overrun.retry_after).encode())
         return Refusal(refusal.status, refusal.body, (*refusal.headers, wait))
 
@@ -164,22 +169,17 @@ def _wants_page(head: RequestHead) -> bool:
 
 def _refusal(status: int, detail: str, head: RequestHead) -> Refusal:
     """A person gets a page, a program gets JSON."""
+    code = of_request(head.headers)
+    with speaking(code):
+        said = tell(detail)
     if _wants_page(head):
-        text, kind = (
-            f"<!doctype html><meta charset=utf-8><title>{status}</title><p>{_escape(detail)}",
-            b"text/html",
+        text = (
+            f"<!doctype html><html lang={code}><meta charset=utf-8><title>{status}</title><p>{_escape(said)}"
         )
-        return Refusal(status, text.encode(), ((b"content-type", kind + b"; charset=utf-8"),))
-    body = json.dumps({"detail": detail}).encode()
+        return Refusal(status, text.encode(), ((b"content-type", b"text/html; charset=utf-8"),))
+    body = json.dumps({"detail": said}).encode()
     return Refusal(status, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
 
 
 def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _language(head: RequestHead) -> str:
-    def field(name: bytes) -> str:
-        return b";".join(value for key, value in head.headers if key.lower() == name).decode("latin-1")
-
-    return choose(field(b"cookie"), field(b"accept-language"))

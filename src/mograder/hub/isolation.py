@@ -13,6 +13,7 @@ from mograder.hub.settings import Settings
 from mograder.sandbox import preflight
 from mograder.sandbox.identities import choose as choose_identities
 from mograder.sandbox.limits import Limits
+from mograder.sentences import Sentence
 from mograder.sessions.engine import starter
 from mograder.sessions.engine.starter import EnginePlaces
 from mograder.sessions.launchers.base import Launcher
@@ -24,7 +25,7 @@ log = logging.getLogger("mograder.hub")
 
 AS_ANOTHER = 'start the hub as an ordinary user, or remove sandbox = "off".'
 
-OFF = "Notebooks run without isolation on this hub."
+OFF = Sentence("Notebooks run without isolation on this hub.")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import bar
 from mograder.hub.pages.assets import static_table
+from mograder.hub.pages.language import tell
 from mograder.hub.teaching.messages import Messages
 from mograder.sessions.model import Session, SessionKey, State
 
@@ -53,7 +54,7 @@ async def validate(
     work: Coursework = Work,
 ) -> Response:
     """The checks of the notebook as it is saved now."""
-    result = schema.Validation(**await work.validate(user, assignment))
+    result = schema.Validation(**tell(await work.validate(user, assignment)))
     return JSONResponse(result.model_dump())
 
 
@@ -82,7 +83,7 @@ async def keep(
     """Somebody is still at work: the session is not stopped for being idle."""
     session = work.sessions.get(SessionKey("edit", user, assignment))
     if session is None or not session.live:
-        raise NotFound(f"{assignment} is not running.", tip="open it again.")
+        raise NotFound("{item} is not running.", tip="open it again.", item=assignment)
     work.sessions.active(session.id)
     return JSONResponse(schema.Ok().model_dump())
 
@@ -169,7 +170,7 @@ async def _standing(work: Coursework, key: SessionKey, session: Session | None) 
     return {
         "running": live,
         "ready": session is not None and session.state is State.READY,
-        "why": "" if session is None or live else session.reason,
+        "why": "" if session is None or live else tell(session.reason),
         "connected": session is not None and session.open_sockets > 0,
         "saved": None if saved is None else datetime.fromtimestamp(saved, UTC).isoformat(timespec="seconds"),
         "idle_seconds_left": work.sessions.idle_left(session) if session is not None and live else None,

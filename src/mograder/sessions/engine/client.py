@@ -12,6 +12,7 @@ from typing import Any
 
 from mograder.errors import EnvironmentFailed, MograderError, SandboxError, SessionFailed
 from mograder.marimo_adapter import control
+from mograder.sentences import unpacked
 from mograder.sessions.engine.protocol import PROTOCOL, Ended
 
 ANSWER_SECONDS = 150.0
@@ -72,13 +73,15 @@ class EngineClient:
             async with asyncio.timeout(ANSWER_SECONDS):
                 said = await answer
         except OSError as error:
-            raise SandboxError(f"The session engine can not be reached ({error.strerror}).") from error
+            raise SandboxError(
+                "The session engine can not be reached ({reason}).", reason=error.strerror
+            ) from error
         except TimeoutError:
             raise SandboxError("The session engine does not answer.") from None
         finally:
             self._waiting.pop(number, None)
         if "error" in said:
-            raise _KINDS.get(said.get("kind", ""), SandboxError)(said["error"])
+            raise _KINDS.get(said.get("kind", ""), SandboxError)(unpacked(said["error"]))
         return said
 
     def close(self) -> None:
@@ -109,7 +112,8 @@ class EngineClient:
 
     def _take(self, message: dict[str, Any]) -> None:
         if message.get("event") == "ended":
-            self._on_ended(Ended(message["session"], message["reason"], message["status"], message["detail"]))
+            detail = unpacked(message["detail"])
+            self._on_ended(Ended(message["session"], message["reason"], message["status"], detail))
             return
         answer = self._waiting.get(message.get("id", 0))
         if answer is not None and not answer.done():

@@ -13,10 +13,11 @@ from mograder.errors import SandboxError
 from mograder.marimo_adapter import options
 from mograder.sandbox.identities import Identities
 from mograder.sandbox.limits import Limits
+from mograder.sentences import Sentence, unpacked
 from mograder.sessions.engine.client import EngineClient
 from mograder.sessions.engine.protocol import Ended, Launch
 from mograder.sessions.engine.starter import EnginePlaces, start
-from mograder.sessions.launchers.base import listen
+from mograder.sessions.launchers.base import ended_with, listen
 from mograder.sessions.launchers.slots import Slots, give_workspace
 from mograder.sessions.model import Handle, LaunchSpec, Use
 
@@ -50,7 +51,7 @@ class WarmLauncher:
                 hello = await self._connect_new()
             for session in hello["alive"]:
                 self._living(session)
-            self._past |= {end["session"]: Ended(**end) for end in hello["ended"]}
+            self._past |= {end["session"]: Ended(**end) for end in unpacked(hello["ended"])}
 
     async def close(self) -> None:
         """Hang up. The engine and its sessions go on."""
@@ -162,7 +163,7 @@ class WarmLauncher:
         except OSError as error:
             log = (self._places.directory / "engine.log").read_text(errors="replace")[-500:]
             raise SandboxError(
-                f"The session engine did not come up ({error.strerror}). {log}".strip()
+                "The session engine did not come up ({reason}). {log}", reason=error.strerror, log=log
             ) from error
 
     async def _ask_launch(self, launch: Launch, descriptors: Mapping[str, int]) -> dict[str, Any]:
@@ -194,15 +195,22 @@ def sentence(end: Ended) -> str:
     """Why a session ended, for its owner; empty when it ended by itself without a fault."""
     match end.reason:
         case "memory":
-            return f"It used more memory than it may ({end.detail}) and was stopped. What was saved is safe."
+            return Sentence(
+                "It used more memory than it may ({detail}) and was stopped. What was saved is safe.",
+                detail=end.detail,
+            )
         case "disk":
-            return f"It filled more disk space than it may ({end.detail}) and was stopped. What was saved is safe."
+            return Sentence(
+                "It filled more disk space than it may ({detail}) and was stopped. What was saved is safe.",
+                detail=end.detail,
+            )
         case "processes":
-            return f"It started more processes than it may ({end.detail}) and was stopped. What was saved is safe."
+            return Sentence(
+                "It started more processes than it may ({detail}) and was stopped. What was saved is safe.",
+                detail=end.detail,
+            )
         case "engine":
-            return "The part of the hub that runs notebooks was restarted. What was saved is safe."
+            return Sentence("The part of the hub that runs notebooks was restarted. What was saved is safe.")
         case "stopped":
             return ""
-    if end.status < 0:
-        return f"Its server was ended by signal {-end.status}."
-    return f"Its server ended with status {end.status}." if end.status else ""
+    return ended_with(end.status)
