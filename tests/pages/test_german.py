@@ -160,6 +160,21 @@ def test_a_table_is_german_to_read_and_to_search_and_english_to_take_away(hub: H
     assert prof.startswith("prof,instructor,yes,")
 
 
+def test_the_hubs_health_is_told_in_german_and_taken_away_in_english(hub: Hub) -> None:
+    page, export = ask(
+        hub, ("GET", "/teach/health", PAGE), ("GET", "/teach/health?format=json", PAGE), user="prof"
+    )
+    for words in (
+        "Inhalt A1-Answer",
+        "Aufgabe, Dateien: 2, Pakete noch nicht gebaut",
+        "der erste Start baut sie",
+    ):
+        assert words in page.text
+    item = next(row for row in export.json() if row["What"] == "item A1-Answer")
+    assert item["Detail"] == "assignment, 2 files, packages not built yet"
+    assert item["What to do"] == "the first start builds them"
+
+
 @pytest.mark.parametrize(
     ("end", "words"),
     [

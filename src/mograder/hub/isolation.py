@@ -23,7 +23,7 @@ from mograder.sessions.launchers.warm import WarmLauncher
 
 log = logging.getLogger("mograder.hub")
 
-AS_ANOTHER = 'start the hub as an ordinary user, or remove sandbox = "off".'
+AS_ANOTHER = Sentence('start the hub as an ordinary user, or remove sandbox = "off".')
 
 OFF = Sentence("Notebooks run without isolation on this hub.")
 
@@ -71,7 +71,9 @@ def without(settings: Settings) -> str:
     """Why this hub may not run notebooks without isolation, as a sentence; empty if it may."""
     if os.geteuid() != 0 or settings.dev:
         return ""
-    return 'sandbox = "off" would run notebooks as root, with every right on this machine and no limit that binds.'
+    return Sentence(
+        'sandbox = "off" would run notebooks as root, with every right on this machine and no limit that binds.'
+    )
 
 
 def _demand(settings: Settings) -> None:

@@ -19,13 +19,14 @@ from mograder.hub.identity.policy import Action
 from mograder.hub.pages import teach_views as views
 from mograder.hub.pages import words
 from mograder.hub.pages.common import OnDesk, moment, page, root
-from mograder.hub.pages.language import N_, gettext
+from mograder.hub.pages.language import N_, gettext, tell
 from mograder.hub.pages.render import render
 from mograder.hub.pages.views import path
 from mograder.hub.store.state import TokenRecord
 from mograder.hub.teaching import audit_search, tabular
 from mograder.hub.teaching.desk import Desk
 from mograder.hub.teaching.people import everybody
+from mograder.sentences import Sentence
 
 router = APIRouter(include_in_schema=False)
 
@@ -227,10 +228,11 @@ async def health(
     table = _Table(
         "health",
         N_("Health"),
-        gettext("%(lead)s Isolation: %(verdict)s.") % {"lead": lead, "verdict": found.verdict},
+        gettext("%(lead)s Isolation: %(verdict)s.")
+        % {"lead": lead, "verdict": gettext(words.VERDICTS_ON_ISOLATION[found.verdict])},
         (N_("What"), N_("State"), N_("Detail"), N_("What to do")),
         gettext("Nothing was found."),
-        words={"State": words.LEVELS},
+        words={"What": words.PROBES, "State": words.LEVELS},
     )
     return table.answer(request, who, rows, q, format)
 
@@ -312,6 +314,8 @@ class _Table:
         )
 
     def _cell(self, column: str, text: str, url: str | None) -> views.Cell:
+        if isinstance(text, Sentence):
+            return views.Cell(tell(text), url, ours=True)
         words = self._words.get(column, {})
         if text not in words:
             return views.Cell(text, url)
@@ -320,5 +324,6 @@ class _Table:
 
 def _translated(row: Sequence[str], columns: Sequence[str], words: _Words) -> list[str]:
     """The cells of ``row`` that are words of ours, in the language of this request."""
+    said = [tell(text) for text in row if isinstance(text, Sentence)]
     pairs = zip(columns, row, strict=True)
-    return [gettext(words[column][text]) for column, text in pairs if text in words.get(column, {})]
+    return said + [gettext(words[column][text]) for column, text in pairs if text in words.get(column, {})]

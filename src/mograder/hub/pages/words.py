@@ -46,6 +46,51 @@ CHANGES = {
 
 ROLES = {"student": N_("Student"), "instructor": N_("Instructor")}
 
+VERDICTS_ON_ISOLATION = {
+    "strict": N_("strict"),
+    "standard": N_("standard"),
+    "degraded": N_("degraded"),
+    "refuse": N_("refused"),
+    "off": N_("off"),
+}
+
+MEANS = (N_("cgroup v2"), N_("cgroup v1"), N_("rlimits and a watchdog"))
+"""Of holding a notebook to its limits."""
+
+TYPES = (N_("assignment"), N_("lecture"))
+
+PROBES = {
+    "secret": N_("secret"),
+    "marimo": N_("marimo"),
+    "uv": N_("uv"),
+    "sandbox": N_("sandbox"),
+    "machine": N_("machine"),
+    "kernel": N_("kernel"),
+    "bubblewrap": N_("bubblewrap"),
+    "user namespaces": N_("user namespaces"),
+    "supplementary groups": N_("supplementary groups"),
+    "a host user per student": N_("a host user per student"),
+    "limits": N_("limits"),
+    "containment": N_("containment"),
+    "forked sessions": N_("forked sessions"),
+    "disk": N_("disk"),
+    "private state": N_("private state"),
+    "protected links": N_("protected links"),
+    "swap": N_("swap"),
+    "kernel hardening": N_("kernel hardening"),
+    "inotify instances": N_("inotify instances"),
+    "login proxy": N_("login proxy"),
+    "proxy secret": N_("proxy secret"),
+    "host names": N_("host names"),
+    "content host": N_("content host"),
+    "state": N_("state"),
+    "notebooks": N_("notebooks"),
+    "releases": N_("releases"),
+    "space": N_("space"),
+    "published": N_("published"),
+}
+"""What is looked at on the page about the hub's health."""
+
 YES_OR_NO = {"yes": N_("yes"), "no": N_("no")}
 
 TOKENS = {"in force": N_("in force"), "ended": N_("ended"), "revoked": N_("revoked")}
