@@ -8,7 +8,7 @@ import json
 import pytest
 
 from mograder.errors import Forbidden, MograderError, NotFound, UnsafeNotebook
-from mograder.sentences import Sentence, packed, told, unpacked
+from mograder.sentences import Sentence, joined, packed, told, unpacked
 
 GERMAN = {
     "{item} is gone: {why}.": "{item} ist weg: {why}.",
@@ -36,6 +36,13 @@ def test_data_in_a_sentence_stays_as_it_is_whatever_it_looks_like() -> None:
     assert told(said, german) == "{why} ist weg: full."
     assert Sentence("no value, {braces}") == "no value, {braces}" == told("no value, {braces}", german)
     assert Sentence("it was {how}", how=ValueError("odd")).values == {"how": "odd"}
+
+
+def test_several_sentences_are_told_each_by_itself() -> None:
+    said = joined([Sentence("full"), "{plain}", Sentence("it was {how}", how=1)])
+    assert said == "full; {plain}; it was 1"
+    assert told(said, german) == "voll; {plain}; sie war 1"
+    assert (joined([]), joined([Sentence("full")])) == ("", "full")
 
 
 def test_a_plain_text_is_its_own_template_but_not_within_data() -> None:

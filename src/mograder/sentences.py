@@ -6,7 +6,7 @@ person says it again from its template: ``told(sentence, gettext)``. It is a str
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -25,6 +25,12 @@ class Sentence(str):
         made = super().__new__(cls, template.format(**data) if data else template)
         made.template, made.values = str(template), data
         return made
+
+
+def joined(parts: Sequence[str], by: str = "; ") -> Sentence:
+    """Several sentences as one; each is told by itself."""
+    values = {f"part{number}": part for number, part in enumerate(parts)}
+    return Sentence(by.join(f"{{{name}}}" for name in values), **values)
 
 
 def told(what: Any, translate: Callable[[str], str]) -> Any:

@@ -94,7 +94,9 @@ def test_a_refused_upload_says_each_line_in_german(hub: Hub) -> None:
         b"import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n    import subprocess\n    return\n"
     )
     (answer,) = ask(hub, ("POST", "/upload/alice/A1-Answer", SCRIPT), files={"file": ("A1-Answer.py", text)})
-    assert answer.json()["unsafe"] == ["Zeile 8: `import subprocess` hat in Kursarbeiten nichts zu suchen."]
+    line = "Zeile 8: `import subprocess` hat in Kursarbeiten nichts zu suchen."
+    assert answer.json()["unsafe"] == [line]
+    assert f"A1-Answer.py wurde nicht angenommen: {line} Tipp: entferne diese Zeilen" in detail(answer)
     (answer,) = ask(
         hub, ("POST", "/upload/alice/A1-Answer", SCRIPT), files={"file": ("A1-Answer.py", b"def (")}
     )

@@ -10,7 +10,7 @@ from mograder.errors import MograderError, NotANotebook, UnsafeNotebook
 from mograder.hub import children
 from mograder.notebook.read import parse_notebook
 from mograder.notebook.safety import scan
-from mograder.sentences import packed, unpacked
+from mograder.sentences import joined, packed, unpacked
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ async def inspect(data: bytes, name: str, release: bytes | None = None) -> None:
         raise NotANotebook(verdict.refusal)
     if verdict.unsafe:
         raise UnsafeNotebook(
-            "{name} was not accepted: {found}.",
+            "{name} was not accepted: {found}",
             findings=verdict.unsafe,
             tip="remove these lines and upload it again.",
             name=name,
-            found="; ".join(verdict.unsafe),
+            found=joined(verdict.unsafe),
         )
 
 
