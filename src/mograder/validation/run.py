@@ -146,7 +146,7 @@ def _how_far(sidecar: Sidecar) -> str:
     if not checks:
         return Sentence("No check had finished.")
     if len(checks) == 1:
-        return Sentence('1 check had finished, it was "{label}".', label=checks[-1].label)
+        return Sentence('1 check had finished, the last was "{label}".', label=checks[-1].label)
     return Sentence(
         '{count} checks had finished, the last was "{label}".', count=len(checks), label=checks[-1].label
     )
