@@ -15,6 +15,7 @@ from pathlib import Path
 from mograder import config as config_module
 from mograder.config import CourseConfig
 from mograder.errors import NameRefused, NotFound
+from mograder.sentences import Sentence
 
 MAX_NAME_LENGTH = 64
 MAX_NAME_BYTES = 192
@@ -38,9 +39,9 @@ def item_name(text: str) -> str:
     Raises:
         NameRefused: otherwise.
     """
-    _check_name(text, "item", _ITEM_PUNCTUATION)
+    _check_name(text, Sentence("item"), _ITEM_PUNCTUATION)
     if text.casefold() in RESERVED_ITEM_NAMES:
-        raise NameRefused(f'"{text}" is a reserved word and can not be the name of an item.')
+        raise NameRefused('"{text}" is a reserved word and can not be the name of an item.', text=text)
     return text
 
 
@@ -50,7 +51,7 @@ def user_name(text: str) -> str:
     Raises:
         NameRefused: otherwise.
     """
-    _check_name(text, "user", _USER_PUNCTUATION)
+    _check_name(text, Sentence("user"), _USER_PUNCTUATION)
     return text
 
 
@@ -61,11 +62,13 @@ def file_name(text: str) -> str:
         NameRefused: a separator, a leading dot, a control character, or over 200 bytes of UTF-8.
     """
     if not text or text.startswith(".") or "/" in text or "\\" in text:
-        raise NameRefused(f"{shown(text)} is not a file name that can be used here.")
+        raise NameRefused("{name} is not a file name that can be used here.", name=shown(text))
     if any(unicodedata.category(character)[0] == "C" for character in text):
-        raise NameRefused(f"{shown(text)} holds an invisible character, so it can not be a file name.")
+        raise NameRefused(
+            "{name} holds an invisible character, so it can not be a file name.", name=shown(text)
+        )
     if len(text.encode()) > MAX_FILE_NAME_BYTES:
-        raise NameRefused(f"{shown(text)} is too long for a file name.")
+        raise NameRefused("{name} is too long for a file name.", name=shown(text))
     return text
 
 
@@ -127,19 +130,32 @@ def _accepts(check: Callable[[str], str], text: str) -> bool:
 @lru_cache(maxsize=8192)  # the same few names come with every request; refusals are not kept
 def _check_name(text: str, what: str, punctuation: frozenset[str]) -> None:
     if not text:
-        raise NameRefused(f"The name of the {what} is empty.")
+        raise NameRefused("The name of the {what} is empty.", what=what)
     if len(text) > MAX_NAME_LENGTH:
-        raise NameRefused(f"The {what} name {shown(text, 20)} is longer than {MAX_NAME_LENGTH} characters.")
+        raise NameRefused(
+            "The {what} name {name} is longer than {most} characters.",
+            what=what,
+            name=shown(text, 20),
+            most=MAX_NAME_LENGTH,
+        )
     legal = all(character.isalnum() or character in punctuation for character in text)
     first = text[0].isalnum() or text[0] == "_"
     if not legal or not first or text.endswith(".") or unicodedata.normalize("NFC", text) != text:
         allowed = " ".join(sorted(punctuation))
         raise NameRefused(
-            f"{shown(text)} can not be the name of a {what}: use letters, digits and {allowed}, "
-            "starting with a letter or a digit."
+            "{name} can not be the name of a {what}: "
+            "use letters, digits and {allowed}, starting with a letter or a digit.",
+            name=shown(text),
+            what=what,
+            allowed=allowed,
         )
     if len(text.encode()) > MAX_NAME_BYTES:
-        raise NameRefused(f"The {what} name {shown(text, 20)} is longer than {MAX_NAME_BYTES} bytes.")
+        raise NameRefused(
+            "The {what} name {name} is longer than {most} bytes.",
+            what=what,
+            name=shown(text, 20),
+            most=MAX_NAME_BYTES,
+        )
 
 
 @dataclass(frozen=True)
@@ -201,8 +217,18 @@ def find_item(directory: Path, text: str) -> str:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise NotFound(f'"{text}" fits several items in {directory.name}/: {", ".join(fitting)}.')
-    raise NotFound(f'No item named "{text}" in {directory.name}/. {_there(names)}')
+        raise NotFound(
+            '"{text}" fits several items in {directory}/: {fitting}.',
+            text=text,
+            directory=directory.name,
+            fitting=", ".join(fitting),
+        )
+    raise NotFound(
+        'No item named "{text}" in {directory}/. {there}',
+        text=text,
+        directory=directory.name,
+        there=_there(names),
+    )
 
 
 def list_items(directory: Path) -> list[str]:
@@ -216,4 +242,4 @@ def list_items(directory: Path) -> list[str]:
 
 def _there(names: Iterable[str]) -> str:
     listed = ", ".join(names)
-    return f"There: {listed}." if listed else "It holds no items yet."
+    return Sentence("There: {names}.", names=listed) if listed else Sentence("It holds no items yet.")

@@ -21,27 +21,46 @@
     ├── UnsafeFile         409    something in a workspace that is not the plain file it should be
     └── SandboxError       500    isolation could not be had
 
-A message names the thing, the reason and the way on; ``tip`` holds the way on where it is a command.
+A message names the thing, the reason and the way on; ``tip`` holds the way on where it is a command. What differs
+from time to time is given by name, ``NotFound("There is no file {name}.", name=shown(name))``: so a page can say it
+in its reader's language (`mograder.sentences`), and everything else says it in English.
 The HTTP status is part of the meaning, so it lives here; the CLI prints the sentence and exits with 1.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from mograder.sentences import Sentence
 
 
 class MograderError(Exception):
-    """Base of every error that a person may read. ``str(error)`` is the whole sentence, tip included."""
+    """Base of every error that a person may read. ``str(error)`` is the whole sentence, tip included.
+
+    ``values`` are filled into ``message`` and ``tip``.
+    """
 
     status: ClassVar[int] = 500
 
-    def __init__(self, message: str, *, tip: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.tip = tip
+    def __init__(self, message: str, *, tip: str | None = None, **values: Any) -> None:
+        self.message = _sentence(message, values)
+        self.tip = tip and _sentence(tip, values)
+        super().__init__(str(self.message))
+
+    @property
+    def whole(self) -> str:
+        """The message and the tip, as one sentence that can be told in another language."""
+        if not self.tip:
+            return self.message
+        return Sentence("{message} Tip: {tip}", message=self.message, tip=self.tip)
 
     def __str__(self) -> str:
-        return f"{self.message} Tip: {self.tip}" if self.tip else self.message
+        return str(self.whole)
+
+
+def _sentence(text: str, values: dict[str, Any]) -> str:
+    """``text`` with what it names of ``values``; one that is a sentence already stays what it is."""
+    return text if isinstance(text, Sentence) else Sentence(text, **values)
 
 
 class ConfigError(MograderError):
@@ -71,8 +90,10 @@ class UnsafeNotebook(Malformed):
 
     status = 400
 
-    def __init__(self, message: str, *, findings: list[str] | None = None, tip: str | None = None) -> None:
-        super().__init__(message, tip=tip)
+    def __init__(
+        self, message: str, *, findings: list[str] | None = None, tip: str | None = None, **values: Any
+    ) -> None:
+        super().__init__(message, tip=tip, **values)
         self.findings = findings or []
 
 
@@ -89,8 +110,10 @@ class MarkerError(Malformed):
 class NotProven(Malformed):
     """A release that is not fit to be given out: ``problems`` are sentences, with ``file:line``."""
 
-    def __init__(self, message: str, *, problems: tuple[str, ...] = (), tip: str | None = None) -> None:
-        super().__init__(message, tip=tip)
+    def __init__(
+        self, message: str, *, problems: tuple[str, ...] = (), tip: str | None = None, **values: Any
+    ) -> None:
+        super().__init__(message, tip=tip, **values)
         self.problems = problems
 
 
@@ -129,16 +152,16 @@ class Unavailable(MograderError):
 
     status = 503
 
-    def __init__(self, message: str, *, retry_after: int = 5, tip: str | None = None) -> None:
-        super().__init__(message, tip=tip)
+    def __init__(self, message: str, *, retry_after: int = 5, tip: str | None = None, **values: Any) -> None:
+        super().__init__(message, tip=tip, **values)
         self.retry_after = retry_after
 
 
 class SessionFailed(MograderError):
     """A session did not come up, or ended by itself. ``log_tail`` holds the last lines of its output."""
 
-    def __init__(self, message: str, *, log_tail: str = "", tip: str | None = None) -> None:
-        super().__init__(message, tip=tip)
+    def __init__(self, message: str, *, log_tail: str = "", tip: str | None = None, **values: Any) -> None:
+        super().__init__(message, tip=tip, **values)
         self.log_tail = log_tail
 
 
@@ -147,8 +170,8 @@ class MoodleFailed(MograderError):
 
     status = 502
 
-    def __init__(self, message: str, *, code: str = "", tip: str | None = None) -> None:
-        super().__init__(message, tip=tip)
+    def __init__(self, message: str, *, code: str = "", tip: str | None = None, **values: Any) -> None:
+        super().__init__(message, tip=tip, **values)
         self.code = code
 
 

@@ -95,7 +95,7 @@ def teaching(sample: Sample) -> dict[str, object]:
         "student": teach.Student(
             page, "alice", (
                 teach.StudentItem("A1-Intro", "Introduction", "not_started", None, active=False),
-                teach.StudentItem(ITEM, "Regression", "modified", "3 of 5", active=True),
+                teach.StudentItem(ITEM, "Regression", "modified", views.Tally(3, 5), active=True),
             ),
         ),
         "student-empty": teach.Student(page, "alice"),

@@ -24,7 +24,7 @@ def hostile_page(page: views.Page) -> views.Page:
 
 def hostile_dashboard(page: views.Page) -> views.Dashboard:
     """The dashboard."""
-    row = views.ItemRow(HOSTILE, HOSTILE, "modified", True, True, NOW + LATER, "3 of 5", True, False)
+    row = views.ItemRow(HOSTILE, HOSTILE, "modified", True, True, NOW + LATER, views.Tally(3, 5), True, False)
     other = views.ItemRow("W" * 64, "W" * 200, "not_started", False, True, NOW)
     session = views.SessionRow(HOSTILE, HOSTILE, "edit", views.path("edit", "user", HOSTILE, HOSTILE), NOW)
     page = views.Page(HOSTILE, HOSTILE, "instructor", HOSTILE)
@@ -62,7 +62,7 @@ def hostile_views(plain: views.Page) -> dict[str, object]:
 def _teaching(page: views.Page) -> dict[str, object]:
     check = views.Check(HOSTILE, "danger", (HOSTILE,))
     standing = CheckStanding(HOSTILE, 3, 1, 90.0, 2.0, (HOSTILE, "bob"))
-    item = teach_views.StudentItem(HOSTILE, HOSTILE, "modified", "3 of 5", True)
+    item = teach_views.StudentItem(HOSTILE, HOSTILE, "modified", views.Tally(3, 5), True)
     cell = teach_views.Cell
     row = (cell(HOSTILE, "teach/student/x"), cell(HOSTILE, tone="bad"), cell(""))
     columns = ("Name", "State", "Detail")

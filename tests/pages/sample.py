@@ -49,7 +49,7 @@ def assignments() -> list[views.ItemRow]:
             False,
             True,
             NOW - 6 * LATER,
-            "5 of 5",
+            views.Tally(5, 5),
         ),
         row(
             "A2-Regression",
@@ -58,9 +58,9 @@ def assignments() -> list[views.ItemRow]:
             True,
             True,
             NOW + 2 * LATER,
-            "3 of 5",
+            views.Tally(3, 5),
         ),
-        row("A3-Bayes", "Bayesian inference", "modified", False, True, NOW + 9 * LATER, "4 of 4"),
+        row("A3-Bayes", "Bayesian inference", "modified", False, True, NOW + 9 * LATER, views.Tally(4, 4)),
         row("A4-PDE", "Learning a differential equation", "not_started", False, True, NOW + 16 * LATER),
         row(
             "A5-Late",
@@ -69,7 +69,7 @@ def assignments() -> list[views.ItemRow]:
             False,
             True,
             NOW - LATER,
-            "1 of 6",
+            views.Tally(1, 6),
             True,
             exported_before=True,
             disk="96 of 100 MB",
@@ -313,7 +313,7 @@ def make_app(sample: Sample) -> FastAPI:
 
     @app.post("/validate/{user}/{item}")
     async def validate(request: Request, user: str, item: str) -> Response:
-        sample.change(item, last_check="1 of 4")
+        sample.change(item, last_check=views.Tally(1, 4))
         return await action(request, "validated", VALIDATION)
 
     @app.get("/validate-events/{user}/{item}")

@@ -214,8 +214,8 @@ def test_a_row_in_use_is_left_alone_and_others_are_kept_up_to_date(tab: Page, sa
     tab.goto("")
     menu = tab.get_by_label("More for A2-Regression")
     menu.click()
-    sample.change(A2, last_check="4 of 5")
-    sample.change("A3-Bayes", last_check="2 of 4")
+    sample.change(A2, last_check=views.Tally(4, 5))
+    sample.change("A3-Bayes", last_check=views.Tally(2, 4))
     sample.assignments.insert(0, views.ItemRow("A0-New", "Brand new", "not_started", False, True))
     del sample.assignments[-1]
     with tab.expect_response("**/"):

@@ -116,7 +116,9 @@ def test_a_start_asks_again_without_scripts_only_while_it_is_under_way() -> None
 
 
 def test_a_row_says_its_state_due_date_and_last_check() -> None:
-    row = views.ItemRow("A1", "One", "modified", True, True, NOW + LATER, "3 of 5", True, False, True)
+    row = views.ItemRow(
+        "A1", "One", "modified", True, True, NOW + LATER, views.Tally(3, 5), True, False, True
+    )
     html = render(views.Dashboard(PAGE, NOW, (row,)))
     for words in (
         "Changed since export",
@@ -141,7 +143,7 @@ def test_an_instructor_sees_whose_session_it_is_and_can_stop_it() -> None:
 def test_thirty_assignments_stay_below_sixty_kilobytes_with_everything_that_they_load(code: str) -> None:
     """Each row with all that a row can say. On a real hub in a browser: ``test_budget``."""
     row = views.ItemRow(
-        "A", "Introduction", "modified", True, True, NOW, "3 of 5", True, False, True, "96 of 100 MB"
+        "A", "Introduction", "modified", True, True, NOW, views.Tally(3, 5), True, False, True, "96 of 100 MB"
     )
     rows = tuple(
         replace(row, name=f"A{n:02}-Introduction", title=f"Introduction number {n}", due=NOW + n * LATER)

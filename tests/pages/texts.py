@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-HUB = Path(__file__).parents[2] / "src" / "mograder" / "hub"
+from tests.pages.sources import HUB, spoken
+
 LOCALE = HUB / "pages" / "locale"
 _METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2"), ("**/static/**.js", "javascript")]
 _OPTIONS = {"**/templates/**.html": {"trim_blocks": "true", "lstrip_blocks": "true"}}
@@ -21,6 +23,9 @@ def extracted() -> Catalog:
     catalog = Catalog(charset="utf-8")
     for file, _, message, _, _ in extract_from_dir(HUB, _METHODS, _OPTIONS, _KEYWORDS):
         catalog.add(message, locations=[(file, 1)])
+    for file, _, text in spoken():
+        if isinstance(text, ast.Constant) and text.value:
+            catalog.add(text.value, locations=[(file, 1)])
     return catalog
 
 

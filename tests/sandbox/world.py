@@ -64,7 +64,7 @@ class World:
         target = self._directory("packages")
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(source / "sandbox", target / "mograder" / "sandbox", ignore=ignore)
-        for name in ("__init__.py", "errors.py"):
+        for name in ("__init__.py", "errors.py", "sentences.py"):
             shutil.copy(source / name, target / "mograder" / name)
         for name in (HERE / "engine.py", HERE / "jailer.py", INSIDE):
             shutil.copy(name, target)

@@ -237,7 +237,7 @@ def test_a_server_that_is_gone_before_anybody_looks_still_says_why(root: Path) -
 
 
 def test_a_server_ended_by_a_signal_says_so(root: Path) -> None:
-    assert run_script(root, "kill -KILL $$")[0] == "Its server ended with signal 9."
+    assert run_script(root, "kill -KILL $$")[0] == "Its server was ended by signal 9."
 
 
 def test_a_server_that_ends_well_says_nothing(root: Path) -> None:

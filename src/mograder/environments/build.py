@@ -15,6 +15,7 @@ from mograder.environments import provided
 from mograder.environments.locks import Lock
 from mograder.environments.uv import Uv, UvFailed, base_interpreter
 from mograder.errors import EnvironmentFailed
+from mograder.sentences import Sentence
 
 #: What must be importable before an environment counts as one.
 _CHECK = "import marimo, mograder.runtime"
@@ -61,17 +62,22 @@ def run_check(command: list[str]) -> None:
 
 def too_slow() -> str:
     """What is said of an environment whose check does not end."""
-    return f"The new environment did not start within {CHECK_SECONDS:.0f} s."
+    return Sentence("The new environment did not start within {seconds} s.", seconds=f"{CHECK_SECONDS:.0f}")
 
 
 def broken(said: str, status: int) -> EnvironmentFailed:
     """What is said of an environment whose check failed with ``status`` and these last words."""
     lines = said.strip().splitlines() or [f"exit status {status}"]
     places = _PACKAGE.findall(said)
-    culprit = f"{places[-1].removesuffix('.py')} fails with " if places else ""
+    reason = lines[-1].rstrip(".")
+    if places:
+        reason = Sentence(
+            "{package} fails with {reason}", package=places[-1].removesuffix(".py"), reason=reason
+        )
     return EnvironmentFailed(
-        f"The packages are installed but do not work together: {culprit}{lines[-1].rstrip('.')}.",
+        "The packages are installed but do not work together: {reason}.",
         tip="tell your instructor: the item has to ask for other versions in its header, and be published again.",
+        reason=reason,
     )
 
 
@@ -92,7 +98,7 @@ def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver) -
     """
     python = str(root / "bin" / "python")
     total = len(lock.packages)
-    on_step(Step(f"Preparing {total} packages", 0.02))
+    on_step(Step(Sentence("Preparing {total} packages", total=total), 0.02))
     progress = Progress(on_step)
     try:
         uv.run(["venv", "--relocatable", "--python", base_interpreter(), str(root)])
@@ -112,16 +118,17 @@ def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver) -
         uv.run([*words, "--link-mode", "copy"], progress.line)
     except UvFailed as error:
         raise EnvironmentFailed(
-            f"The packages could not be installed: {_last(error.output)}",
+            "The packages could not be installed: {said}",
             tip="if the item was published under another Python, publish it again.",
+            said=_last(error.output),
         ) from error
     provided.copy_into(site_packages(root))
-    on_step(Step("Compiling", 0.75))
+    on_step(Step(Sentence("Compiling"), 0.75))
     _compile(python, root / "lib")
     make_read_only(
         root
     )  # before the check: it may run as another user, and packages' code must change nothing
-    on_step(Step("Checking", 0.95))
+    on_step(Step(Sentence("Checking"), 0.95))
     check([python, "-I", "-B", "-c", _CHECK])
 
 
@@ -163,12 +170,12 @@ class Progress:
         """Take one line of what uv said; lines that mean nothing to a person are passed over."""
         if match := self._DOWNLOAD.match(text):
             self._coming += 1
-            self._say(f"Downloading {match[1]} ({match[2]})")
+            self._say(Sentence("Downloading {package} ({size})", package=match[1], size=match[2]))
         elif match := self._DOWNLOADED.match(text):
             self._there += 1
-            self._say(f"Downloaded {match[1]}")
+            self._say(Sentence("Downloaded {package}", package=match[1]))
         elif text.startswith("Prepared "):
-            self._on_step(Step("Installing", 0.6))
+            self._on_step(Step(Sentence("Installing"), 0.6))
 
     def _say(self, text: str) -> None:
         # New downloads are announced while others end: the bar must not go back.

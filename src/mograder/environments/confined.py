@@ -43,7 +43,9 @@ def _run(command: list[str], identities: Identities, output: int) -> int:
         )
     except SandboxError as error:
         raise EnvironmentFailed(
-            f"The new environment could not be tried in a sandbox: {error.message}", tip="mograder hub check"
+            "The new environment could not be tried in a sandbox: {reason}",
+            tip="mograder hub check",
+            reason=error.message,
         ) from error
     try:
         if not jail.wait(build.CHECK_SECONDS):

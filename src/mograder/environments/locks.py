@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from mograder.environments.requirements import Requirements
 from mograder.environments.uv import Uv, UvFailed, base_interpreter
 from mograder.errors import EnvironmentFailed, Malformed
+from mograder.sentences import Sentence
 
 _HEADER = "# Resolved by mograder for Python {python}; marimo is always here, mograder itself is provided.\n"
 _PIN = re.compile(
@@ -40,7 +41,11 @@ class Lock:
     def __post_init__(self) -> None:
         for number, line in enumerate(self.text.splitlines(), start=1):
             if line and not line.startswith("#") and not _PIN.fullmatch(line) and not _HASH.fullmatch(line):
-                raise Malformed(f"Line {number} of the lock is not a pinned package: {line[:80]!r}.")
+                raise Malformed(
+                    "Line {number} of the lock is not a pinned package: {line}.",
+                    number=number,
+                    line=f"{line[:80]!r}",
+                )
         if "marimo" not in self.packages:
             raise Malformed("The lock does not have marimo in it.", tip="publish the item again.")
 
@@ -94,16 +99,23 @@ def _explain(output: str, requirements: Requirements) -> EnvironmentFailed:
     blamed = re.search(r"you require ([A-Za-z0-9][A-Za-z0-9._-]*)", said)
     if "Failed to fetch" in said or "network was disabled" in said:
         return EnvironmentFailed(
-            f"{requirements.source}: the package index can not be reached ({_causes(output)}).",
+            "{source}: the package index can not be reached ({causes}).",
             tip="check the network and uv's index settings, then try again.",
+            source=requirements.source,
+            causes=_causes(output),
         )
     if not blamed:
         return EnvironmentFailed(
-            f"{requirements.source}: its packages can not be resolved: {_causes(output)}"
+            "{source}: its packages can not be resolved: {causes}",
+            source=requirements.source,
+            causes=_causes(output),
         )
     name = blamed[1].rstrip(".")
     return EnvironmentFailed(
-        f"{requirements.where(name)}: {_asked(name, requirements)} can not be had: {_reason(said)}"
+        "{where}: {asked} can not be had: {reason}",
+        where=requirements.where(name),
+        asked=_asked(name, requirements),
+        reason=_reason(said),
     )
 
 
@@ -116,14 +128,15 @@ def _asked(name: str, requirements: Requirements) -> str:
 def _reason(said: str) -> str:
     version = platform.python_version()
     if "was not found in the package registry" in said:
-        return "the index has no package of that name."
+        return Sentence("the index has no package of that name.")
     if "you require" in said and re.search(r"you require \S+ and \S+, we can", said):
-        return "these contradict each other."
+        return Sentence("these contradict each other.")
     if "there is no version of" in said:
-        return "the index has no such version."
+        return Sentence("the index has no such version.")
     if "wheels" in said:
-        return (
-            f"it has no ready-made wheel for Python {version} on this machine (nothing is built from source)."
+        return Sentence(
+            "it has no ready-made wheel for Python {version} on this machine (nothing is built from source).",
+            version=version,
         )
     return said.partition("cause: ")[2].partition(" hint: ")[0][:_REASON] or said[:_REASON]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import mograder
 
 #: Modules and packages of ours that run in a notebook's environment; they import nothing else of ours.
-PARTS = ("__init__.py", "py.typed", "errors.py", "runtime", "marimo_adapter", "sandbox")
+PARTS = ("__init__.py", "py.typed", "errors.py", "sentences.py", "runtime", "marimo_adapter", "sandbox")
 
 
 @lru_cache(maxsize=1)

@@ -69,14 +69,17 @@ class Requirements:
             version, prereleases=True
         ):
             raise EnvironmentFailed(
-                f"{self.source} asks for Python {self.requires_python}, and the hub runs Python {version}.",
+                "{source} asks for Python {wanted}, and the hub runs Python {version}.",
                 tip="change requires-python in the notebook, or install mograder with that Python.",
+                source=self.source,
+                wanted=self.requires_python,
+                version=version,
             )
 
 
 def _strings(value: object, name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise EnvironmentFailed(f"dependencies in {name} must be a list of strings.")
+        raise EnvironmentFailed("dependencies in {name} must be a list of strings.", name=name)
     return [str(entry) for entry in value]
 
 
@@ -85,11 +88,18 @@ def _package(entry: str, where: str) -> Requirement:
         package = Requirement(entry)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        raise EnvironmentFailed(f"{where}: {entry!r} is not a package requirement: {reason}.") from error
+        raise EnvironmentFailed(
+            "{where}: {entry} is not a package requirement: {reason}.",
+            where=where,
+            entry=f"{entry!r}",
+            reason=reason,
+        ) from error
     if package.url:
         raise EnvironmentFailed(
-            f"{where}: {package.name} is asked for by its address; only the index is used.",
-            tip=f'write "{package.name}" or "{package.name}==VERSION".',
+            "{where}: {name} is asked for by its address; only the index is used.",
+            tip='write "{name}" or "{name}==VERSION".',
+            where=where,
+            name=package.name,
         )
     return package
 
@@ -100,7 +110,7 @@ def _python_range(block: Mapping[str, Any], name: str) -> str:
         return str(SpecifierSet(value)) if isinstance(value, str) else str(SpecifierSet(str(value)))
     except InvalidSpecifier as error:
         raise EnvironmentFailed(
-            f"requires-python = {value!r} in {name} is not a range of versions."
+            "requires-python = {value} in {name} is not a range of versions.", value=f"{value!r}", name=name
         ) from error
 
 

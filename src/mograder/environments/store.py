@@ -31,6 +31,7 @@ from mograder.environments.locks import Lock, resolve
 from mograder.environments.requirements import Requirements
 from mograder.environments.uv import Uv, base_interpreter
 from mograder.errors import EnvironmentFailed
+from mograder.sentences import Sentence
 
 #: An environment counts as whole for so many seconds after every file of it was looked at (14 000: 70 ms).
 TRUSTED_SECONDS = 60.0
@@ -121,7 +122,9 @@ class Environments:
         except OSError as error:
             reason = error.strerror or str(error)
             raise EnvironmentFailed(
-                f"The environment can not be written to {self.root}: {reason}."
+                "The environment can not be written to {directory}: {reason}.",
+                directory=self.root,
+                reason=reason,
             ) from error
 
     def doubt(self, environment: Environment) -> None:
@@ -160,7 +163,7 @@ class Environments:
         finally:
             self._delete(beside)
         self._trusted[key] = self._clock()
-        say(Step("Ready", 1.0))
+        say(Step(Sentence("Ready"), 1.0))
         return self._environment(key, lock)
 
     def _delete(self, path: Path) -> None:
@@ -191,7 +194,7 @@ class Environments:
             except BlockingIOError:
                 if say is None:
                     raise
-                say(Step("Waiting for the same packages, which are being prepared already"))
+                say(Step(Sentence("Waiting for the same packages, which are being prepared already")))
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:

@@ -41,7 +41,8 @@ def find_uv() -> Path:
     except (ImportError, FileNotFoundError) as error:
         raise EnvironmentFailed(
             "uv, which installs the notebooks' packages, is not there.",
-            tip=f"{sys.executable} -m pip install uv",
+            tip="{python} -m pip install uv",
+            python=sys.executable,
         ) from error
 
 
@@ -110,7 +111,9 @@ class Uv:
             finally:
                 timer.cancel()
         if too_long.is_set():
-            raise EnvironmentFailed(f"uv did not end within {TIME_LIMIT / 60:.0f} minutes.")
+            raise EnvironmentFailed(
+                "uv did not end within {minutes} minutes.", minutes=f"{TIME_LIMIT / 60:.0f}"
+            )
         return code
 
     def _cache(self) -> list[str]:

@@ -69,6 +69,7 @@ from mograder.hub.teaching.messages import Messages
 from mograder.hub.teaching.visits import Visits
 from mograder.hub.workspaces import Workspaces
 from mograder.moodle.match import as_item_name
+from mograder.sentences import Sentence
 from mograder.sessions.admission import Admission
 from mograder.sessions.launchers.base import Launcher
 from mograder.sessions.manager import Sessions
@@ -188,11 +189,13 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
 
 def notice(settings: Settings, isolation: Isolation) -> str | None:
     """What every page says on top about how this hub runs."""
-    said = [
-        "Development mode: anybody who opens this page is let in." if settings.dev else None,
-        isolation.notice,
-    ]
-    return " ".join(words for words in said if words) or None
+    open_to_all = Sentence("Development mode: anybody who opens this page is let in.")
+    said = [words for words in (open_to_all if settings.dev else None, isolation.notice) if words]
+    return (
+        Sentence("{first} {second}", first=said[0], second=said[1])
+        if len(said) == 2
+        else next(iter(said), None)
+    )
 
 
 def due_dates(settings: Settings) -> dict[str, datetime]:
@@ -277,7 +280,6 @@ def _wrap(
         limits={"upload": upload, "files": upload, "publish": MAX_PUBLISHED_BYTES, "sync-users": 4 << 20},
     )
     app.add_middleware(BodyKinds)
-    app.add_middleware(Speaking)
     app.add_middleware(CrossSite)
     app.add_middleware(ContentSite, door=content)
     app.add_middleware(RateLimit, limits=limits)
@@ -288,6 +290,7 @@ def _wrap(
     app.add_middleware(Aside, prefix="/_marimo/", aside=assets)
     app.add_middleware(KnownHosts, gate=gate, hosts=hosts)
     app.add_middleware(Below, root=settings.root)
+    app.add_middleware(Speaking)
 
 
 @contextlib.asynccontextmanager

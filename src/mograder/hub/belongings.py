@@ -82,9 +82,12 @@ class Belongings:
         free = self.quota - await self.used(user, item)
         if needed > free + sum(old.get(name, 0) for name in sizes):
             raise TooLarge(
-                f"{_megabytes(needed)} do not fit: {item} uses {_megabytes(self.quota - free)} of "
-                f"{_megabytes(self.quota)}. Nothing was changed.",
+                "{needed} do not fit: {item} uses {used} of {quota}. Nothing was changed.",
                 tip="delete files that you do not need any more.",
+                needed=_megabytes(needed),
+                item=item,
+                used=_megabytes(self.quota - free),
+                quota=_megabytes(self.quota),
             )
 
     async def put(self, user: str, item: str, files: dict[str, bytes]) -> Version | None:

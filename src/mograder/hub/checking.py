@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
+from mograder.sentences import Sentence
 from mograder.validation.model import CheckResult
 
 #: Seconds that a watcher waits for a run to begin: the page asks for both at once.
@@ -91,11 +92,11 @@ class Checking:
 
 async def _news(run: Run) -> AsyncIterator[str | CheckResult]:
     if not run.begun and not run.over:
-        yield "Waiting for a turn"
+        yield Sentence("Waiting for a turn")
         while not run.begun and not run.over:
             await run.changed()
     if run.begun:
-        yield "Running"
+        yield Sentence("Running")
     told = 0
     while True:
         for check in run.checks[told:]:

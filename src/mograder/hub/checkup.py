@@ -24,6 +24,7 @@ from mograder.hub.settings import Settings, make_directories
 from mograder.notebook.read import parse_notebook
 from mograder.sandbox import preflight
 from mograder.sandbox.preflight import Level, Probe
+from mograder.sentences import Sentence
 
 TESTED_MARIMO = ("0.19", "0.25")
 """Oldest and newest minor versions of marimo that the contract tests run on."""
@@ -71,21 +72,24 @@ def _secret(secret: str, dev: bool) -> Probe:
         tokens.check_secret(secret)
     except MograderError as error:
         return _probe("secret", "warn" if dev else "fail", error.message, error.tip or "")
-    return _probe("secret", "ok", f"set, {len(secret)} characters")
+    return _probe("secret", "ok", Sentence("set, {count} characters", count=len(secret)))
 
 
 def _marimo() -> Probe:
     try:
         version = importlib.metadata.version("marimo")
     except importlib.metadata.PackageNotFoundError:
-        return _probe("marimo", "fail", "not installed", "pip install marimo")
+        return _probe("marimo", "fail", Sentence("not installed"), "pip install marimo")
     oldest, newest = map(Version, TESTED_MARIMO)
     minor = Version(".".join(version.split(".")[:2]))
     if minor < oldest:
         return _probe("marimo", "fail", version, f"pip install 'marimo>={oldest}'")
     if minor > newest:
         return _probe(
-            "marimo", "warn", f"{version}, newer than tested ({newest})", "it is used as far as it fits"
+            "marimo",
+            "warn",
+            Sentence("{version}, newer than tested ({newest})", version=version, newest=newest),
+            Sentence("it is used as far as it fits"),
         )
     return _probe("marimo", "ok", version)
 
@@ -101,14 +105,19 @@ def _isolation(settings: Settings) -> tuple[str, list[Probe]]:
     if settings.hub.sandbox == "off":
         if problem := isolation.without(settings):
             return "refuse", [_probe("sandbox", "fail", problem, isolation.AS_ANOTHER)]
-        words = "off in mograder.toml: notebooks run with the hub's rights"
-        return "off", [_probe("sandbox", "warn", words, 'remove sandbox = "off"')]
+        words = Sentence("off in mograder.toml: notebooks run with the hub's rights")
+        return "off", [_probe("sandbox", "warn", words, Sentence('remove sandbox = "off"'))]
     report = preflight.examine(settings.notebooks_dir, state=settings.state_dir)
     level: Level = "ok" if report.verdict in ("strict", "standard") else "warn"
     if report.verdict == "refuse":
         level = "warn" if settings.dev else "fail"
     summary = _probe(
-        "sandbox", level, f"{report.verdict}; limits by {report.means}", _REMEDIES.get(report.verdict, "")
+        "sandbox",
+        level,
+        Sentence(
+            "{verdict}; limits by {means}", verdict=Sentence(report.verdict), means=Sentence(report.means)
+        ),
+        _REMEDIES.get(report.verdict, ""),
     )
     probes = [
         Probe(name=probe.name, level="warn", detail=probe.detail, remedy=probe.remedy)
@@ -120,8 +129,8 @@ def _isolation(settings: Settings) -> tuple[str, list[Probe]]:
 
 
 _REMEDIES = {
-    "refuse": 'mend what failed below; sandbox = "off" in [hub] does without isolation',
-    "degraded": "mend what is said below about limits and supplementary groups",
+    "refuse": Sentence('mend what failed below; sandbox = "off" in [hub] does without isolation'),
+    "degraded": Sentence("mend what is said below about limits and supplementary groups"),
 }
 
 
@@ -146,13 +155,15 @@ def _directories(settings: Settings) -> Iterator[Probe]:
     }
     for name, path in places.items():
         good = os.access(path, os.W_OK | os.X_OK)
-        yield _probe(name, "ok" if good else "fail", str(path), "let the hub's user write there")
+        yield _probe(name, "ok" if good else "fail", str(path), Sentence("let the hub's user write there"))
 
 
 def _disk(root: Path) -> Probe:
     free = shutil.disk_usage(root).free
-    words = f"{free / (1 << 30):.0f} GB free"
-    return _probe("space", "ok" if free > LOW_DISK else "warn", words, "make room: students' work needs it")
+    words = Sentence("{size} GB free", size=f"{free / (1 << 30):.0f}")
+    return _probe(
+        "space", "ok" if free > LOW_DISK else "warn", words, Sentence("make room: students' work needs it")
+    )
 
 
 def _opened(settings: Settings) -> Iterator[Probe]:
@@ -178,20 +189,28 @@ def _published(settings: Settings) -> Iterator[Probe]:
     releases = Releases(settings.published_dir).all()
     if not releases:
         yield _probe(
-            "published", "warn", "nothing is published yet", "mograder generate, then mograder hub publish"
+            "published",
+            "warn",
+            Sentence("nothing is published yet"),
+            "mograder generate, then mograder hub publish",
         )
     environments = Environments(settings.state_dir / "environments")
     for release in releases:
-        name = f"item {release.name}"
+        name = Sentence("item {name}", name=release.name)
         try:
             parse_notebook(release.read(release.notebook), limit=20 << 20, name=release.notebook)
             lock = release.lock()
             ready = lock is not None and environments.find(Lock(lock)) is not None
         except MograderError as error:
-            yield _probe(name, "fail", error.message, error.tip or "publish it again")
+            yield _probe(name, "fail", error.message, error.tip or Sentence("publish it again"))
             continue
-        words = f"{release.type}, {len(release.everything)} files"
+        words = {"type": Sentence(release.type.value), "count": len(release.everything)}
         if ready:
-            yield _probe(name, "ok", f"{words}, packages ready")
+            yield _probe(name, "ok", Sentence("{type}, {count} files, packages ready", **words))
         else:
-            yield _probe(name, "warn", f"{words}, packages not built yet", "the first start builds them")
+            yield _probe(
+                name,
+                "warn",
+                Sentence("{type}, {count} files, packages not built yet", **words),
+                Sentence("the first start builds them"),
+            )

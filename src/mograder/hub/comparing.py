@@ -11,6 +11,7 @@ from mograder.errors import Conflict, MograderError
 from mograder.hub import children
 from mograder.notebook.difference import CellChange, Difference, Line, compare
 from mograder.notebook.transplant import with_cell
+from mograder.sentences import packed, unpacked
 
 
 async def difference(old: bytes, new: bytes) -> Difference:
@@ -39,7 +40,8 @@ async def _ask(first: bytes, second: bytes, cell: int | None) -> dict[str, Any]:
             "These two versions are too large to be compared here.", tip="download both of them."
         ) from error
     if "refusal" in answer:
-        raise Conflict(answer["refusal"], tip=answer["tip"])
+        refusal = unpacked(answer)
+        raise Conflict(refusal["refusal"], tip=refusal["tip"])
     return answer
 
 
@@ -60,7 +62,7 @@ def main() -> None:
         else:
             answer = asdict(compare(first, second))
     except MograderError as error:
-        answer = {"refusal": error.message, "tip": error.tip}
+        answer = packed({"refusal": error.message, "tip": error.tip})
     print(json.dumps(answer))
 
 

@@ -9,9 +9,10 @@ from mograder.hub.content import ContentHost, Place
 from mograder.hub.gateway.model import Headers, Refusal
 from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.handoff import HandOffs, Pass, is_word, new_word, state_of
-from mograder.hub.pages.language import gettext, of_fields, speaking
+from mograder.hub.pages.language import gettext, of_request, speaking, tell
 from mograder.hub.pages.words import problem_title
 from mograder.hub.plain_page import plain_page
+from mograder.sentences import Sentence
 
 COOKIE = "mograder_content"
 WORD_COOKIE = "mograder_on_the_way"
@@ -33,7 +34,7 @@ class ContentDoor:
     def identify(self, place: Place, headers: Headers, client: str) -> Answer:
         """Who asks for something at ``place``. Any valid cookie will do: a foreign one beside it means nothing."""
         origin, base = self.host.origin(place.user), place.base
-        answer = Answer(None, "nobody was sent here by the hub")
+        answer = Answer(None, Sentence("nobody was sent here by the hub"))
         for value in _values(headers, self._cookie):
             said = self._hand_offs.read(value)
             if said is not None and (said.origin, said.base) == (origin, base):
@@ -76,9 +77,9 @@ class ContentDoor:
         return _redirect(place.base, self._set(self._cookie, value, place, None), gone)
 
     def _lost(self, error: NotSignedIn, headers: Headers) -> Refusal:
-        with speaking(code := of_fields(headers)):
+        with speaking(code := of_request(headers)):
             back = (f"{self.host.hub_origin}/", gettext("Back to the course"))
-            page = plain_page(403, gettext(problem_title(403)), str(error), back, code)
+            page = plain_page(403, gettext(problem_title(403)), tell(error.whole), back, code)
         return Refusal(page.status, page.body, (*page.headers, *_PRIVATE[1:]))
 
     def _set(self, name: str, value: str, place: Place, seconds: int | None) -> bytes:

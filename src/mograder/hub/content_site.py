@@ -13,6 +13,7 @@ from mograder.hub.gateway.routing import HUBS_OWN
 from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.limits import address_of
 from mograder.hub.middleware import App, Receive, Scope, Send, refuse
+from mograder.sentences import Sentence
 
 
 class ContentVisitors:
@@ -57,7 +58,7 @@ class ContentSite:
             return
         found = place_at(scope["path"])
         if found is None or not _is_here(*found) or not door.host.serves(_host(scope), found[0].user):
-            await refuse(send, 404, "There is nothing here: the hub itself has another address.")
+            await refuse(send, 404, Sentence("There is nothing here: the hub itself has another address."))
             return
         (place, rest), headers = found, scope["headers"]
         if rest == HAND_OFF:

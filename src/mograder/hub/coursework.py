@@ -35,6 +35,7 @@ from mograder.hub.workspaces import FileStatus, Workspaces, remove_scratch, scra
 from mograder.marimo_adapter.assets import first_files, static_files
 from mograder.marimo_adapter.options import ServeSpec
 from mograder.notebook.merge import Choice
+from mograder.sentences import Sentence, packed, unpacked
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import LaunchPlan, Session, SessionKey
 from mograder.sessions.progress import Progress
@@ -185,7 +186,9 @@ class Coursework:
         key = SessionKey("run", user, name)
         release = await asyncio.to_thread(self.releases.get, name)
         if release.type is not ItemType.LECTURE:
-            raise NotALecture(f"{name} is an assignment, so it is edited, not run.", tip=f"open edit/{name}")
+            raise NotALecture(
+                "{name} is an assignment, so it is edited, not run.", tip="open edit/{name}", name=name
+            )
 
         async def prepare(progress: Progress) -> LaunchPlan:
             place = self._state_dir / "run"
@@ -227,7 +230,7 @@ class Coursework:
         if not state.has_release and state.file_status is FileStatus.NOT_STARTED:
             self.releases.get(name)
         if state.type is ItemType.LECTURE:
-            raise Conflict(f"{name} is a lecture: there is nothing to upload.")
+            raise Conflict("{name} is a lecture: there is nothing to upload.", name=name)
         release = await asyncio.to_thread(self.releases.find, name)
         published = None if release is None else await asyncio.to_thread(release.read, release.notebook)
         await uploads.inspect(data, f"{name}.py", published)
@@ -298,7 +301,7 @@ class Coursework:
         try:
             return await asyncio.to_thread(path.read_bytes)
         except FileNotFoundError:
-            raise NotFound(f"There is no report of {name} yet.", tip="press Validate.") from None
+            raise NotFound("There is no report of {name} yet.", tip="press Validate.", name=name) from None
 
     async def last_check(self, user: str, name: str) -> StoredResult | None:
         """The last validation as it was kept, of whatever content; None if there was none."""
@@ -319,22 +322,29 @@ class Coursework:
     async def _changing(self, user: str, name: str) -> AsyncIterator[None]:
         """One change at a time, with no editor open: it would write its own text over the change."""
         async with self._changes.held((user, name)):
-            await self.sessions.stop(SessionKey("edit", user, name), "Its notebook was replaced.")
+            await self.sessions.stop(SessionKey("edit", user, name), Sentence("Its notebook was replaced."))
             yield
 
     async def _editor(self, key: SessionKey, copy: bool) -> Any:
         release = await asyncio.to_thread(self.releases.find, key.item)
         if release is not None and release.type is ItemType.LECTURE:
-            raise Conflict(f"{key.item} is a lecture, so it is run, not edited.", tip=f"open run/{key.item}")
+            raise Conflict(
+                "{item} is a lecture, so it is run, not edited.", tip="open run/{item}", item=key.item
+            )
         there = await asyncio.to_thread(self.workspaces.exists, key.user, key.item)
         if release is None:
             release = await asyncio.to_thread(self.releases.get, key.item)
         if not there and not copy:
-            raise NotFound(f"There is no copy of {key.item} for {key.user} yet.", tip="press Download.")
+            raise NotFound(
+                "There is no copy of {item} for {user} yet.",
+                tip="press Download.",
+                item=key.item,
+                user=key.user,
+            )
 
         async def prepare(progress: Progress) -> LaunchPlan:
             if not there:
-                progress.step("Copying the assignment for you")
+                progress.step(Sentence("Copying the assignment for you"))
             async with self._changes.held((key.user, key.item)):
                 await asyncio.to_thread(self.workspaces.ensure, key.user, release)
             return await self._plan(key, release, self.workspaces.path(key.user, key.item), progress, None)
@@ -344,7 +354,7 @@ class Coursework:
     async def _plan(
         self, key: SessionKey, release: Release, workspace: Path, progress: Progress, scratch: Path | None
     ) -> LaunchPlan:
-        progress.step("Preparing the packages")
+        progress.step(Sentence("Preparing the packages"))
         environment = await self._packages.ready(release, lambda step: progress.step(step.text))
         serve = ServeSpec(
             mode=key.kind,
@@ -463,7 +473,7 @@ class Coursework:
             temporary.replace(path)
         checks = result.checks
         passed = sum(check.status == "success" for check in checks)
-        stored = StoredResult(content, time.time(), passed, len(checks), json.dumps(result.to_json()))
+        stored = StoredResult(content, time.time(), passed, len(checks), json.dumps(packed(result.to_json())))
         self._results.put(user, name, stored)
         tried = [(check.label[:_LABEL], check.status) for check in checks[:_CHECKS]]
         self._attempts.note(user, name, tried, stored.when)
@@ -473,5 +483,5 @@ class Coursework:
 
 
 def _loaded(stored: StoredResult) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads(stored.result)
+    result: dict[str, Any] = unpacked(json.loads(stored.result))
     return result

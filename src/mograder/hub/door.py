@@ -15,10 +15,11 @@ from mograder.hub.identity.gate import Answer, Gate
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
 from mograder.hub.limits import Limits, Overrun, address_of
-from mograder.hub.pages.language import gettext, of_fields, speaking
+from mograder.hub.pages.language import gettext, of_request, speaking, tell
 from mograder.hub.pages.words import problem_title
 from mograder.hub.plain_page import plain_page
 from mograder.hub.sign_in import way_to_login
+from mograder.sentences import Sentence
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import Session, SessionKey, State
 
@@ -62,7 +63,11 @@ class HubDoor:
             return self._stranger(answer.reason, route, head)
         if not decision.allowed:
             self._note(identity, decision.reason, 403, route, head)
-            return _refusal(403, f"This notebook belongs to {route.user}: {decision.reason}.", head)
+            return _refusal(
+                403,
+                Sentence("This notebook belongs to {user}: {rule}.", user=route.user, rule=decision.reason),
+                head,
+            )
         if overrun := self._limits.session_request(
             identity, self._open(route) if head.is_websocket else None
         ):
@@ -83,7 +88,7 @@ class HubDoor:
         if host.serves(head.host, route.user):
             return self._content.identify(_place(route), head.headers, head.client)
         if host.claims(head.host) or not is_visit(head.method, head.headers):
-            return _refusal(404, "This notebook is not served under this address.", head)
+            return _refusal(404, Sentence("This notebook is not served under this address."), head)
         location = host.origin(route.user).encode() + head.target
         return Refusal(303, b"", ((b"location", location), (b"cache-control", b"no-store")))
 
@@ -92,17 +97,17 @@ class HubDoor:
         if who.user == route.user and _wants_page(head):
             start = self._start_page(route, head).encode()
             return Refusal(303, b"", ((b"location", start), (b"cache-control", b"no-store")))
-        return _refusal(503, f"The notebook {route.item} is not running.", head)
+        return _refusal(503, Sentence("The notebook {item} is not running.", item=route.item), head)
 
     def _no_answer(self, who: Identity, route: Route, head: RequestHead) -> Refusal:
         """It is being looked after: to lead anybody to the start page now would lead them back here."""
-        code = of_fields(head.headers)
+        code = of_request(head.headers)
         with speaking(code):
             title = gettext("{item} does not answer").format(item=route.item)
             said = gettext("The notebook stopped, or is stuck. What was saved is safe.")
             again = gettext("Open it again")
         if not _wants_page(head):
-            return _refusal(503, f"The notebook {route.item} does not answer.", head)
+            return _refusal(503, Sentence("The notebook {item} does not answer.", item=route.item), head)
         link = (self._start_page(route, head), again) if who.user == route.user else None
         return plain_page(503, title, said, link, code)
 
@@ -115,7 +120,7 @@ class HubDoor:
     def _target(self, session: Session, head: RequestHead, grant: Grant) -> Target:
         page_end = b""
         if head.method == "GET" and head.target.partition(b"?")[0].endswith(b"/"):
-            page_end = self._page_end(session.key, of_fields(head.headers))
+            page_end = self._page_end(session.key, of_request(head.headers))
         return Target(
             str(session.socket), f"{self._root}/{session.url}", session.id, session.notebook, page_end, grant
         )
@@ -129,11 +134,11 @@ class HubDoor:
         self._limits.failed(address)
         self._note(None, reason, 401, route, head)
         sign_in = way_to_login(self._login_url, head.target.decode("latin-1"))
-        return _refusal(401, "Please sign in first.", head, sign_in)
+        return _refusal(401, Sentence("Please sign in first."), head, sign_in)
 
     def _too_much(self, who: Identity | None, overrun: Overrun, route: Route, head: RequestHead) -> Refusal:
         self._note(who, overrun.reason, 429, route, head)
-        refusal = _refusal(429, f"Too much at once: {overrun.reason}.", head)
+        refusal = _refusal(429, Sentence("Too much at once: {reason}.", reason=overrun.reason), head)
         wait = (b"retry-after", str(overrun.retry_after).encode())
         return Refusal(refusal.status, refusal.body, (*refusal.headers, wait))
 
@@ -195,11 +200,14 @@ def _wants_page(head: RequestHead) -> bool:
 
 def _refusal(status: int, detail: str, head: RequestHead, sign_in: str = "") -> Refusal:
     """A person gets a page, a program gets JSON."""
+    code = of_request(head.headers)
+    with speaking(code):
+        said = tell(detail)
     if _wants_page(head):
-        with speaking(code := of_fields(head.headers)):
+        with speaking(code):
             link = (sign_in, gettext("Sign in")) if sign_in else None
-            return plain_page(status, gettext(problem_title(status)), detail, link, code)
-    body = json.dumps({"detail": detail}).encode()
+            return plain_page(status, gettext(problem_title(status)), said, link, code)
+    body = json.dumps({"detail": said}).encode()
     return Refusal(status, body, ((b"content-type", b"application/json"), (b"cache-control", b"no-store")))
 
 

@@ -26,6 +26,7 @@ from mograder.course import shown
 from mograder.errors import MograderError, NotFound, TooLarge, Unavailable, UnsafeFile
 from mograder.hub.remembered import Mark, mark_of
 from mograder.hub.renames import rename_to_free_name
+from mograder.sentences import Sentence
 
 MAX_DEPTH = 16
 MAX_ENTRIES = 5000
@@ -95,9 +96,14 @@ class Directory:
         try:
             return Directory(self._open(path, _DIRECTORY))
         except FileNotFoundError:
-            raise NotFound(f"There is no directory {shown(path)}.") from None
+            raise NotFound("There is no directory {name}.", name=shown(path)) from None
         except OSError as error:
-            raise _odd(error, f"{shown(path)} is not a plain directory ({error.strerror}).") from error
+            raise _odd(
+                error,
+                Sentence(
+                    "{name} is not a plain directory ({reason}).", name=shown(path), reason=error.strerror
+                ),
+            ) from error
 
     @contextlib.contextmanager
     def parent(self, path: str, *, make: bool = False) -> Iterator[tuple[Directory, str]]:
@@ -125,7 +131,9 @@ class Directory:
         descriptor = self._open_regular(path)
         try:
             if os.fstat(descriptor).st_size > max_bytes:
-                raise TooLarge(f"{shown(path)} is larger than {max_bytes / 1e6:.0f} MB.")
+                raise TooLarge(
+                    "{name} is larger than {size} MB.", name=shown(path), size=f"{max_bytes / 1e6:.0f}"
+                )
             return _read_all(descriptor, path, max_bytes)
         finally:
             os.close(descriptor)
@@ -139,7 +147,9 @@ class Directory:
         try:
             left = os.fstat(descriptor).st_size
             if left > max_bytes:
-                raise TooLarge(f"{shown(path)} is larger than {max_bytes / 1e6:.0f} MB.")
+                raise TooLarge(
+                    "{name} is larger than {size} MB.", name=shown(path), size=f"{max_bytes / 1e6:.0f}"
+                )
             while left and (block := os.read(descriptor, min(1 << 20, left))):
                 left -= len(block)
                 yield block
@@ -173,7 +183,7 @@ class Directory:
         try:
             return os.stat(_one_name(name), dir_fd=self._descriptor, follow_symlinks=False).st_mtime
         except FileNotFoundError:
-            raise NotFound(f"There is no file {shown(name)}.") from None
+            raise NotFound("There is no file {name}.", name=shown(name)) from None
 
     def write(self, name: str, data: bytes, *, replace: bool = True, aside: bool = False) -> None:
         """Put ``data`` under ``name`` whole or not at all: a new file, synced, then renamed over the old one.
@@ -229,7 +239,7 @@ class Directory:
             for entry, status in self._listing(path):
                 count += 1
                 if count > MAX_ENTRIES:
-                    raise TooLarge(f"The workspace holds more than {MAX_ENTRIES} files.")
+                    raise TooLarge("The workspace holds more than {most} files.", most=MAX_ENTRIES)
                 below = f"{path}/{entry}" if path else entry
                 if stat.S_ISDIR(status.st_mode) and depth + 1 < MAX_DEPTH:
                     waiting.append((below, depth + 1))
@@ -292,14 +302,19 @@ class Directory:
         try:
             descriptor = self._open(path, os.O_RDONLY)
         except FileNotFoundError:
-            raise NotFound(f"There is no file {shown(path)}.") from None
+            raise NotFound("There is no file {name}.", name=shown(path)) from None
         except OSError as error:
-            raise _odd(error, f"{shown(path)} is not a plain file ({error.strerror}).") from error
+            raise _odd(
+                error,
+                Sentence("{name} is not a plain file ({reason}).", name=shown(path), reason=error.strerror),
+            ) from error
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             os.close(descriptor)
             raise UnsafeFile(
-                f"{shown(path)} is not a plain file of its own name.", tip="rename it, or press Reset."
+                "{name} is not a plain file of its own name.",
+                tip="rename it, or press Reset.",
+                name=shown(path),
             )
         return descriptor
 
@@ -342,7 +357,9 @@ def _read_all(descriptor: int, path: str, max_bytes: int) -> bytes:
         if not block:
             return bytes(content)
         content += block
-    raise TooLarge(f"{shown(path)} grew over {max_bytes / 1e6:.0f} MB while it was read.")
+    raise TooLarge(
+        "{name} grew over {size} MB while it was read.", name=shown(path), size=f"{max_bytes / 1e6:.0f}"
+    )
 
 
 def exhausted(error: BaseException) -> Unavailable | None:
@@ -350,8 +367,9 @@ def exhausted(error: BaseException) -> Unavailable | None:
     if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
         return None
     return Unavailable(
-        f"The hub has too much to do at the moment ({error.strerror}). Nothing was changed; try again soon.",
+        "The hub has too much to do at the moment ({reason}). Nothing was changed; try again soon.",
         retry_after=10,
+        reason=error.strerror,
     )
 
 
@@ -365,12 +383,15 @@ def _storage_error(error: OSError, name: str) -> MograderError:
         return busy
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Unavailable(
-            f"The disk is full, so {shown(name)} was not written; what was there is unchanged.",
+            "The disk is full, so {name} was not written; what was there is unchanged.",
             retry_after=60,
             tip="tell your instructor.",
+            name=shown(name),
         )
     return MograderError(
-        f"{shown(name)} could not be written ({error.strerror}); what was there is unchanged."
+        "{name} could not be written ({reason}); what was there is unchanged.",
+        name=shown(name),
+        reason=error.strerror,
     )
 
 
@@ -378,13 +399,13 @@ def _checked(path: str) -> list[str]:
     parts = path.split("/")
     legal = all(part not in ("", ".", "..") and "\0" not in part for part in parts)
     if not legal or len(parts) > 2 * MAX_DEPTH or len(os.fsencode(path)) > 4000:
-        raise UnsafeFile(f"{shown(path)} is not a path inside the workspace.")
+        raise UnsafeFile("{name} is not a path inside the workspace.", name=shown(path))
     return parts
 
 
 def _one_name(name: str) -> str:
     if len(_checked(name)) != 1:
-        raise UnsafeFile(f"{shown(name)} is not a plain name.")
+        raise UnsafeFile("{name} is not a plain name.", name=shown(name))
     return name
 
 

@@ -6,6 +6,7 @@ from mograder.hub.audit import REFUSED, AuditLog, Entry
 from mograder.hub.identity.model import Identity
 from mograder.hub.limits import Limits
 from mograder.hub.middleware import PUBLIC_FILES, App, Message, Receive, Scope, Send, refuse
+from mograder.sentences import Sentence
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _BODIES = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"application/json")
@@ -66,7 +67,11 @@ class RateLimit:
         if overrun is not None:
             scope["state"]["rule"] = overrun.reason
             wait = str(overrun.retry_after).encode()
-            sentence = f"Too much at once: {overrun.reason}. Try again in {overrun.retry_after} s."
+            sentence = Sentence(
+                "Too much at once: {reason}. Try again in {seconds} s.",
+                reason=overrun.reason,
+                seconds=overrun.retry_after,
+            )
             await refuse(send, 429, sentence, ((b"retry-after", wait),), page=_wants_page(scope))
         elif who:
             await self._of_a_person(who, scope, receive, send)
@@ -100,7 +105,9 @@ class BodyKinds:
         if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and not _is_known_kind(scope):
             scope["state"]["rule"] = "a body must be a form or JSON"
             await refuse(
-                send, 415, "The body of this request is neither a form nor JSON; nothing was changed."
+                send,
+                415,
+                Sentence("The body of this request is neither a form nor JSON; nothing was changed."),
             )
             return
         await self._app(scope, receive, send)

@@ -85,8 +85,9 @@ class History:
             return newest
         if len(versions) >= MAX_VERSIONS or sum(v.size for v in versions) + len(data) > MAX_BYTES:
             raise Conflict(
-                f"The history of {item} is full, so nothing was replaced.",
+                "The history of {item} is full, so nothing was replaced.",
                 tip="ask your instructor to make room.",
+                item=item,
             )
         now = datetime.now(UTC)
         name = f"{now.strftime(_TIME)}_{reason}_{short}_{file_path(file).replace('/', _SLASH)}"
@@ -114,7 +115,7 @@ class History:
         """A version and its content. Raises NotFound."""
         known = {version.id: version for version in self.versions(user, item)}
         if version_id not in known:
-            raise NotFound(f"There is no version {shown(version_id)} of {item}.")
+            raise NotFound("There is no version {version} of {item}.", version=shown(version_id), item=item)
         with Directory.trusted(self._path(user, item)) as directory:
             return known[version_id], directory.read(version_id, MAX_VERSION_BYTES)
 

@@ -13,6 +13,7 @@ from mograder.hub.settings import Settings
 from mograder.sandbox import preflight
 from mograder.sandbox.identities import choose as choose_identities
 from mograder.sandbox.limits import Limits
+from mograder.sentences import Sentence
 from mograder.sessions.engine import starter
 from mograder.sessions.engine.starter import EnginePlaces
 from mograder.sessions.launchers.base import Launcher
@@ -22,12 +23,12 @@ from mograder.sessions.launchers.warm import WarmLauncher
 
 log = logging.getLogger("mograder.hub")
 
-AS_ANOTHER = 'start the hub as an ordinary user, or remove sandbox = "off".'
+AS_ANOTHER = Sentence('start the hub as an ordinary user, or remove sandbox = "off".')
 
 SESSION_WEIGHT = 25
 """Of a session; the hub has 100. Without control groups a niceness of 6: pages answer beside a full class."""
 
-OFF = "Notebooks run without isolation on this hub."
+OFF = Sentence("Notebooks run without isolation on this hub.")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def without(settings: Settings) -> str:
     """Why this hub may not run notebooks without isolation, as a sentence; empty if it may."""
     if os.geteuid() != 0 or settings.dev:
         return ""
-    return 'sandbox = "off" would run notebooks as root, with every right on this machine and no limit that binds.'
+    return Sentence(
+        'sandbox = "off" would run notebooks as root, with every right on this machine and no limit that binds.'
+    )
 
 
 def _demand(settings: Settings) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from mograder.config import HubSection
 from mograder.hub.gateway.addresses import counted_as
 from mograder.hub.identity.model import Identity
+from mograder.hub.pages.language import N_
+from mograder.sentences import Sentence
 
 _MOST_KEYS = 20_000
 
@@ -66,20 +68,27 @@ class Limits:
 
     def request(self, who: Identity) -> Overrun | None:
         """Count one request for the hub's own pages and answers."""
-        if self._under_way[who.user] >= self._hub.requests_at_once:
-            return Overrun(f"{who.user} has {self._hub.requests_at_once} requests under way already", 1)
-        return _overrun(self._requests.spend(who.user), f"{who.user} asks too much at once")
+        most = self._hub.requests_at_once
+        if self._under_way[who.user] >= most:
+            return _overrun(1, N_("{user} has {count} requests under way already"), user=who.user, count=most)
+        return _overrun(self._requests.spend(who.user), N_("{user} asks too much at once"), user=who.user)
 
     def session_request(self, who: Identity, open_sockets: int | None = None) -> Overrun | None:
         """Count one request for a session; for a WebSocket tell how many the person has open."""
         if open_sockets is not None and open_sockets >= self._hub.websockets_per_user:
-            return Overrun(f"{who.user} has {open_sockets} notebook tabs open already", 10)
-        return _overrun(self._session_requests.spend(who.user), f"{who.user} asks too much of the notebook")
+            return _overrun(
+                10, N_("{user} has {count} notebook tabs open already"), user=who.user, count=open_sockets
+            )
+        return _overrun(
+            self._session_requests.spend(who.user), N_("{user} asks too much of the notebook"), user=who.user
+        )
 
     def stranger(self, address: str) -> Overrun | None:
         """Whether ``address`` has failed to sign in too often. Who is signed in is never held up by this."""
         return _overrun(
-            self._strangers.wait(counted_as(address)), f"too many attempts to sign in from {address}"
+            self._strangers.wait(counted_as(address)),
+            N_("too many attempts to sign in from {address}"),
+            address=address,
         )
 
     def failed(self, address: str) -> None:
@@ -109,5 +118,5 @@ def address_of(headers: Iterable[tuple[bytes, bytes]], client: str, trusted: boo
     return client
 
 
-def _overrun(seconds: float, reason: str) -> Overrun | None:
-    return Overrun(reason, math.ceil(seconds)) if seconds else None
+def _overrun(seconds: float, reason: str, **values: object) -> Overrun | None:
+    return Overrun(Sentence(reason, **values), math.ceil(seconds)) if seconds else None

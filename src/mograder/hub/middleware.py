@@ -10,11 +10,13 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from mograder.errors import NotFound
 from mograder.hub.hosts import Hosts
 from mograder.hub.identity.gate import COOKIE, SECURE_COOKIE, Gate
 from mograder.hub.limits import address_of
 from mograder.hub.pages import language
 from mograder.hub.pages.render import content_security_policy
+from mograder.sentences import Sentence
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -38,7 +40,13 @@ _HERE = (None, b"same-origin", b"none")
 _FOR_GOOD = (b"strict-transport-security", b"max-age=31536000")
 _SMALL_BODY = 1 << 20
 _SLOWEST = 16 * 1024  # bytes of a body per second, after a while
-_PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Not now</title><p>{}</p></html>'
+_PAGE = '<!doctype html><html lang="{}"><meta charset="utf-8"><title>{}</title><p>{}</p></html>'
+
+
+_ANOTHER_NAME = NotFound(
+    "The hub does not answer to this host name.",
+    tip="name it with public_url or allowed_hosts in [hub] of mograder.toml.",
+)
 
 
 class KnownHosts:
@@ -69,8 +77,7 @@ class KnownHosts:
         if self._hosts.knows(host.decode("latin-1"), from_proxy=trusted):
             await self._app(scope, receive, send)
             return
-        tip = "name it with public_url or allowed_hosts in [hub] of mograder.toml."
-        await refuse(send, 421, f"The hub does not answer to this host name. Tip: {tip}", SECURITY_HEADERS)
+        await refuse(send, 421, _ANOTHER_NAME.whole, SECURITY_HEADERS)
 
 
 class Aside:
@@ -151,7 +158,7 @@ class CrossSite:
 
     async def _refuse(self, rule: str, scope: Scope, send: Send) -> None:
         scope["state"]["rule"] = rule
-        await refuse(send, 403, "This request came from another site, so it was not carried out.")
+        await refuse(send, 403, Sentence("This request came from another site, so it was not carried out."))
 
 
 class BodyLimit:
@@ -176,7 +183,7 @@ class BodyLimit:
 
 
 class Speaking:
-    """Lets everything behind it speak the language of each request."""
+    """Lets everything behind it speak the language of whoever reads the answer."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -185,10 +192,7 @@ class Speaking:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        fields = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        with language.speaking(
-            language.choose(fields.get(b"cookie", ""), fields.get(b"accept-language", ""))
-        ):
+        with language.speaking(language.of_request(scope["headers"])):
             await self._app(scope, receive, send)
 
 
@@ -264,7 +268,9 @@ async def refuse(
     send: Send, status: int, detail: str, fields: tuple[tuple[bytes, bytes], ...] = (), *, page: bool = False
 ) -> None:
     """Answer with a JSON sentence (or the barest of pages) without reading the request's body."""
-    text = _PAGE.format(html.escape(detail)) if page else json.dumps({"detail": detail})
+    said = language.tell(detail)
+    title, code = language.gettext("Not now"), language.language()
+    text = _PAGE.format(code, title, html.escape(said)) if page else json.dumps({"detail": said})
     body = text.encode()
     headers = [
         (b"content-type", b"text/html; charset=utf-8" if page else b"application/json"),
@@ -291,7 +297,7 @@ def _counted(receive: Receive, limit: int, patience: float) -> Receive:
                 message = await receive()
         except TimeoutError:
             raise HTTPException(
-                408, "The body of this request came too slowly; nothing was changed."
+                408, Sentence("The body of this request came too slowly; nothing was changed.")
             ) from None
         count += len(message.get("body", b""))
         complete = not message.get("more_body", False)
@@ -303,7 +309,10 @@ def _counted(receive: Receive, limit: int, patience: float) -> Receive:
 
 
 def _too_large(limit: int) -> str:
-    return f"That is more than the {limit / (1 << 20):.0f} MB that are accepted here; nothing was changed."
+    return Sentence(
+        "That is more than the {size} MB that are accepted here; nothing was changed.",
+        size=f"{limit / (1 << 20):.0f}",
+    )
 
 
 def set_cookie(value: str | None, scheme: str) -> bytes | None:

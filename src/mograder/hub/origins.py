@@ -97,7 +97,7 @@ class Origins:
         try:
             status = path.lstat()
         except OSError as error:
-            raise NotFound(f"{release.name} was changed meanwhile.", tip="try again.") from error
+            raise NotFound("{item} was changed meanwhile.", tip="try again.", item=release.name) from error
         seal = (status.st_ino, status.st_size, status.st_mtime_ns)
         known = self._hashes.get(path)
         if known is None or known[0] != seal:

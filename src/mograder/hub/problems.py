@@ -17,14 +17,15 @@ from mograder.hub.files import exhausted
 from mograder.hub.middleware import BodyTooLarge
 from mograder.hub.pages import views
 from mograder.hub.pages.common import page
+from mograder.hub.pages.language import N_, of_request, speaking, tell
 from mograder.hub.pages.render import render
 from mograder.hub.sign_in import way_to_login
 
 log = logging.getLogger("mograder.hub")
 
 _WORDS = {
-    404: "There is nothing at this address.",
-    405: "This address can not be asked in this way.",
+    404: N_("There is nothing at this address."),
+    405: N_("This address can not be asked in this way."),
 }
 
 
@@ -44,10 +45,10 @@ async def _ours(request: Request, error: Exception) -> Response:
     if error.status not in (401, 403):  # there the rule is known already
         request.state.rule = type(error).__name__
     if isinstance(error, UnsafeNotebook):
-        extra["unsafe"] = error.findings
+        extra["unsafe"] = [tell(finding) for finding in error.findings]
     if isinstance(error, SessionFailed):
         extra["log_tail"] = error.log_tail
-    response = _shaped(request, error, str(error), error.status, extra)
+    response = _shaped(request, error, error.status, extra)
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, NotSignedIn):
@@ -57,8 +58,8 @@ async def _ours(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    sentence = _WORDS.get(error.status_code, str(error.detail))
-    response = _shaped(request, MograderError(sentence), sentence, error.status_code, {})
+    sentence = _WORDS.get(error.status_code, error.detail)
+    response = _shaped(request, MograderError(sentence), error.status_code, {})
     response.headers.update(error.headers or {})
     return response
 
@@ -67,12 +68,14 @@ async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
-    sentence = f"The request makes no sense: {where}: {first['msg'].lower()}."
-    return _shaped(request, MograderError(sentence), sentence, 422, {})
+    what = first["msg"].lower()
+    senseless = MograderError("The request makes no sense: {where}: {what}.", where=where, what=what)
+    return _shaped(request, senseless, 422, {})
 
 
 async def _too_large(request: Request, error: Exception) -> Response:
-    return _shaped(request, MograderError(str(error)), str(error), 413, {})
+    assert isinstance(error, BodyTooLarge)
+    return _shaped(request, MograderError(error.detail), 413, {})
 
 
 async def _machine(request: Request, error: Exception) -> Response:
@@ -85,8 +88,9 @@ async def _machine(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
-    sentence = "Something went wrong in the hub. It was noted; your work is safe."
-    return _shaped(request, MograderError(sentence), sentence, 500, {})
+    with speaking(of_request(request.scope["headers"])):  # this one is caught outside of all that speaks
+        broken = MograderError("Something went wrong in the hub. It was noted; your work is safe.")
+        return _shaped(request, broken, 500, {})
 
 
 def _way_to_login(request: Request) -> str:
@@ -98,11 +102,9 @@ def _way_to_login(request: Request) -> str:
     return way_to_login(settings.hub.login_url, settings.root + target)
 
 
-def _shaped(
-    request: Request, error: MograderError, detail: str, status: int, extra: dict[str, Any]
-) -> Response:
+def _shaped(request: Request, error: MograderError, status: int, extra: dict[str, Any]) -> Response:
     if not wants_page(request):
-        return problem(detail, status, **extra)
+        return problem(tell(error.whole), status, **extra)
     who = getattr(request.state, "identity", None)
     view = views.Problem.of(page(request, who), error)
     if status == 401:

@@ -61,7 +61,7 @@ class Publishing:
             file_path(file)
         notebook = files.get(f"{name}.py")
         if notebook is None:
-            raise Malformed(f"{name} has no notebook: {name}.py is not among its files.")
+            raise Malformed("{name} has no notebook: {name}.py is not among its files.", name=name)
         # The release is measured by itself: what an instructor publishes may hold anything but be no notebook.
         await uploads.inspect(notebook, f"{name}.py", notebook)
         kind = _type(
@@ -122,4 +122,6 @@ def _type(word: str) -> ItemType:
     try:
         return ItemType(word)
     except ValueError:
-        raise Malformed(f'"{word[:40]}" is no type of item.', tip="use assignment or lecture.") from None
+        raise Malformed(
+            '"{word}" is no type of item.', tip="use assignment or lecture.", word=word[:40]
+        ) from None

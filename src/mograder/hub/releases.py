@@ -24,6 +24,7 @@ from mograder.hub.remembered import Mark, Remembered, mark
 from mograder.hub.renames import exchange
 from mograder.hub.visibility import ALWAYS, Window
 from mograder.notebook import metadata
+from mograder.sentences import Sentence
 
 log = logging.getLogger("mograder.releases")
 
@@ -80,7 +81,12 @@ class Release:
     def read(self, name: str) -> bytes:
         """The content of one of its files. Raises NotFound for anything that is not in `everything`."""
         if name not in self.files and name not in self.everything:
-            raise NotFound(f"{self.name} has no file {shown(name)}. There: {', '.join(self.everything)}.")
+            raise NotFound(
+                "{item} has no file {name}. There: {files}.",
+                item=self.name,
+                name=shown(name),
+                files=", ".join(self.everything),
+            )
         with Directory.trusted(self.directory) as directory:
             return directory.read(name, MAX_FILE_BYTES)
 
@@ -111,7 +117,7 @@ class Releases:
         """The published item ``name``. Raises NameRefused or NotFound (the message lists what there is)."""
         release = self._load(item_name(name))
         if release is None:
-            raise NotFound(f"No release named {shown(name)}. {self.there()}")
+            raise NotFound("No release named {name}. {there}", name=shown(name), there=self.there())
         return release
 
     def find(self, name: str) -> Release | None:
@@ -158,7 +164,7 @@ class Releases:
         """
         item_name(name)
         if f"{name}.py" not in files:
-            raise Malformed(f"{name} has no notebook: {name}.py is not among its files.")
+            raise Malformed("{name} has no notebook: {name}.py is not among its files.", name=name)
         _check_places(files)
         with self._installing:
             self._refuse_clash(name)
@@ -194,13 +200,19 @@ class Releases:
     def _refuse_clash(self, name: str) -> None:
         for other in list_items(self._root):
             if other != name and other.casefold() == name.casefold():
-                raise Conflict(f'"{name}" and the published "{other}" differ in upper and lower case only.')
+                raise Conflict(
+                    '"{name}" and the published "{other}" differ in upper and lower case only.',
+                    name=name,
+                    other=other,
+                )
 
     def there(self) -> str:
         """What students see now, in a sentence."""
         now = datetime.now(UTC)
         names = ", ".join(release.name for release in self.all() if release.window.is_open(now))
-        return f"Published: {names}." if names else "Nothing is published yet."
+        return (
+            Sentence("Published: {names}.", names=names) if names else Sentence("Nothing is published yet.")
+        )
 
 
 def _load(directory: Path, name: str) -> Release | None:

@@ -57,7 +57,9 @@ class Updates:
         """Raise Conflict unless everything is as it was when ``seal`` was given (empty: however it is)."""
         if seal and seal != await asyncio.to_thread(self._seal, user, release):
             raise Conflict(
-                f"{release.name} was changed since you looked, so nothing was updated.", tip="look again."
+                "{item} was changed since you looked, so nothing was updated.",
+                tip="look again.",
+                item=release.name,
             )
 
     async def apply(self, user: str, release: Release, choices: Mapping[str, Choice], seal: str) -> Offer:
@@ -68,10 +70,12 @@ class Updates:
         await self.check(user, release, seal)
         offer = await self.look(user, release, choices)
         if offer.merge is None:
-            raise Conflict(f"Your copy of {release.name} is of the published version already.")
+            raise Conflict("Your copy of {item} is of the published version already.", item=release.name)
         known = {conflict.key for conflict in offer.merge.conflicts}
         if strange := choices.keys() - known:
-            raise Conflict(f"There is no part {min(strange)} to choose about.", tip="look again.")
+            raise Conflict(
+                "There is no part {number} to choose about.", tip="look again.", number=min(strange)
+            )
         await asyncio.to_thread(self._write, user, release, offer)
         return offer
 
@@ -100,7 +104,7 @@ class Updates:
         batch = self._batch(user, item)
         if not batch or not self._origins.can_go_back(user, item):
             raise Conflict(
-                f"{item} was not updated, so there is nothing to undo.", tip="look at its history."
+                "{item} was not updated, so there is nothing to undo.", tip="look at its history.", item=item
             )
         for version in reversed(batch):
             self._workspaces.restore(user, item, version.id)

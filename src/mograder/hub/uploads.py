@@ -10,6 +10,7 @@ from mograder.errors import MograderError, NotANotebook, UnsafeNotebook
 from mograder.hub import children
 from mograder.notebook.read import parse_notebook
 from mograder.notebook.safety import scan
+from mograder.sentences import joined, packed, unpacked
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,22 @@ async def inspect(data: bytes, name: str, release: bytes | None = None) -> None:
         raise NotANotebook(verdict.refusal)
     if verdict.unsafe:
         raise UnsafeNotebook(
-            f"{name} was not accepted: {'; '.join(verdict.unsafe)}.",
+            "{name} was not accepted: {found}",
             findings=verdict.unsafe,
             tip="remove these lines and upload it again.",
+            name=name,
+            found=joined(verdict.unsafe),
         )
 
 
 async def _ask_child(data: bytes, name: str, release: bytes) -> _Verdict:
     try:
         out = await children.ask("mograder.hub.uploads", (name, str(len(release))), release + data)
-        return _Verdict(**json.loads(out))
+        return _Verdict(**unpacked(json.loads(out)))
     except (TimeoutError, ValueError, TypeError) as error:
-        raise NotANotebook(f"{name} can not be understood: it is too large or too deeply nested.") from error
+        raise NotANotebook(
+            "{name} can not be understood: it is too large or too deeply nested.", name=name
+        ) from error
 
 
 def main() -> None:
@@ -56,9 +61,13 @@ def main() -> None:
         notebook = parse_notebook(data, limit=len(data) + 1, name=name)
         published = parse_notebook(release, limit=length + 1, name=name) if release else None
     except MograderError as error:
-        print(json.dumps({"refusal": str(error), "unsafe": []}))
+        print(json.dumps({"refusal": packed(error.whole), "unsafe": []}))
         return
-    print(json.dumps({"refusal": "", "unsafe": [str(finding) for finding in scan(notebook, published)]}))
+    print(
+        json.dumps(
+            {"refusal": "", "unsafe": packed([finding.sentence for finding in scan(notebook, published)])}
+        )
+    )
 
 
 if __name__ == "__main__":

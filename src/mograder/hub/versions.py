@@ -69,7 +69,7 @@ class Versions:
             return await self._work.release_file(item, f"{item}.py")
         version, data = await self._work.version(user, item, which)
         if version.file != f"{item}.py":
-            raise NotFound(f"{version.file} is no notebook, so it can not be compared.")
+            raise NotFound("{file} is no notebook, so it can not be compared.", file=version.file)
         return data
 
     async def compare(self, user: str, item: str, old: str, new: str) -> Difference:
@@ -96,5 +96,7 @@ class Versions:
 
 def _changed(item: str) -> Conflict:
     return Conflict(
-        f"{item} was changed since this page was made, so nothing was restored.", tip="compare once more."
+        "{item} was changed since this page was made, so nothing was restored.",
+        tip="compare once more.",
+        item=item,
     )

@@ -70,7 +70,7 @@ def window(begin: str | None, end: str | None, place: str, before: Window = ALWA
     opens = before.begin if begin is None else None if begin == "now" else moment(begin, where)
     closes = before.end if end is None else None if end == "never" else moment(end, where, last=True)
     if opens is not None and closes is not None and closes <= opens:
-        raise Malformed(f"It would be visible until {_words(closes)}, before it is visible at all.")
+        raise Malformed("It would be visible until {end}, before it is visible at all.", end=_words(closes))
     return Window(opens, closes, where.key if begin or end else before.zone)
 
 
@@ -87,13 +87,17 @@ def moment(text: str, place: ZoneInfo, *, last: bool = False) -> datetime:
             found = datetime.fromisoformat(text.strip())
     except ValueError:
         raise Malformed(
-            f"{shown(text)} is no date.", tip='write "2026-12-01 09:00", or the date alone.'
+            "{name} is no date.", tip='write "2026-12-01 09:00", or the date alone.', name=shown(text)
         ) from None
     if found.tzinfo is not None:
         return found.astimezone(place)
     aware = found.replace(tzinfo=place)
     if aware.astimezone(UTC).astimezone(place).replace(tzinfo=None) != found:
-        raise Malformed(f"{shown(text)} does not exist in {place.key}: the clocks are put forward there.")
+        raise Malformed(
+            "{name} does not exist in {zone}: the clocks are put forward there.",
+            name=shown(text),
+            zone=place.key,
+        )
     return aware
 
 
@@ -102,7 +106,9 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Malformed(f"{shown(name)} is no time zone.", tip="use a name as Europe/Zurich.") from None
+        raise Malformed(
+            "{name} is no time zone.", tip="use a name as Europe/Zurich.", name=shown(name)
+        ) from None
 
 
 def machine_zone() -> str:

@@ -195,8 +195,9 @@ class Workspaces:
                 data = place.read(name, MAX_VERSION_BYTES)
             except TooLarge:
                 raise Conflict(
-                    f"{shown(path)} is too large to be kept in the history, so it was not deleted.",
+                    "{name} is too large to be kept in the history, so it was not deleted.",
                     tip="a cell of your notebook can delete it for good, with os.remove.",
+                    name=shown(path),
                 ) from None
             kept = self._history.keep(user, item, path if is_file_path(path) else name, data, "delete")
             place.remove(name)
@@ -216,7 +217,7 @@ class Workspaces:
     def reset(self, user: str, release: Release) -> Version | None:
         """As `download`, for somebody who has a copy. Raises NotFound if there is none."""
         if not self.exists(user, release.name):
-            raise NotFound(f"You have no copy of {release.name} to reset.", tip="press Download.")
+            raise NotFound("You have no copy of {item} to reset.", tip="press Download.", item=release.name)
         return self._put_release(user, release, "reset")
 
     def upload(self, user: str, item: str, data: bytes, reason: str = "upload") -> Version | None:
@@ -232,7 +233,9 @@ class Workspaces:
         Raises Conflict if it is another one by now, and as `notebook`.
         """
         if digest(self.notebook(user, item)) != expected:
-            raise Conflict(f"{item} was changed meanwhile, so nothing was replaced.", tip="look at it again.")
+            raise Conflict(
+                "{item} was changed meanwhile, so nothing was replaced.", tip="look at it again.", item=item
+            )
         with self.open(user, item) as directory:
             return self._replace(directory, user, item, _notebook(item), data, reason)
 
@@ -279,7 +282,9 @@ class Workspaces:
             with Directory.trusted(self._root) as root, root.sub(user) as mine:
                 return mine.sub(item)
         except (FileNotFoundError, NotFound):
-            raise NotFound(f"There is no copy of {item} for {user} yet.", tip="press Download.") from None
+            raise NotFound(
+                "There is no copy of {item} for {user} yet.", tip="press Download.", item=item, user=user
+            ) from None
 
     def _create(self, user: str, item: str) -> None:
         with Directory.trusted(self._root, create=True) as root, root.sub(user, create=True) as mine:
@@ -366,6 +371,6 @@ def _is_missing(directory: Directory, path: str) -> bool:
 
 def _beside(item: str, path: str) -> None:
     if path == _notebook(item):
-        raise Conflict(f"{path} is the notebook itself.", tip="upload another one, or press Reset.")
+        raise Conflict("{path} is the notebook itself.", tip="upload another one, or press Reset.", path=path)
     if is_cache(path):
-        raise NotFound(f"There is no file {shown(path)} to be seen here.")
+        raise NotFound("There is no file {name} to be seen here.", name=shown(path))

@@ -32,8 +32,9 @@ def static_files(python: Path) -> StaticFiles:
         if found is not None and (directory / "index.html").is_file():
             return StaticFiles(directory, found.version)
     raise EnvironmentFailed(
-        f"The environment of {python} has no marimo with static files.",
+        "The environment of {python} has no marimo with static files.",
         tip="publish the item again, so that its environment is built anew",
+        python=python,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from mograder.errors import EnvironmentFailed, SessionFailed
 from mograder.marimo_adapter import control, preload
+from mograder.sentences import Sentence
 
 #: Seconds within which a fork must be in its sandbox, or refused.
 _ANSWER = 15.0
@@ -130,10 +131,13 @@ class Warm:
         try:
             control.send(self.channel, order.message(name), order.descriptors()[1])
         except OSError as error:
-            raise SessionFailed(f"The warm process is gone: {error.strerror}.") from error
+            raise SessionFailed("The warm process is gone: {reason}.", reason=error.strerror) from error
         answer = self._answer(name)
         if "pid" not in answer:
-            raise SessionFailed(f"A session could not be forked: {answer.get('error', 'it is not said why')}")
+            raise SessionFailed(
+                "A session could not be forked: {reason}",
+                reason=answer.get("error") or Sentence("it is not said why"),
+            )
         return int(answer["pid"])
 
     def alive(self) -> dict[int, str]:
@@ -141,7 +145,7 @@ class Warm:
         try:
             control.send(self.channel, {"do": "list", "id": "list"})
         except OSError as error:
-            raise SessionFailed(f"The warm process is gone: {error.strerror}.") from error
+            raise SessionFailed("The warm process is gone: {reason}.", reason=error.strerror) from error
         return {int(row["pid"]): str(row["id"]) for row in self._answer("list")["alive"]}
 
     def ended(self, timeout: float = 0) -> Ended | None:
@@ -196,5 +200,5 @@ def _first_word(channel: socket.socket) -> dict[str, Any]:
     if word is None:
         raise EnvironmentFailed("The interpreter of the environment ended while it imported the packages.")
     if "failed" in word:
-        raise EnvironmentFailed(f"The environment can not be kept warm: {word['reason']}.")
+        raise EnvironmentFailed("The environment can not be kept warm: {reason}.", reason=word["reason"])
     return word

@@ -26,6 +26,7 @@ from mograder.notebook.markers import has_line
 from mograder.notebook.read import Notebook, parse_text
 from mograder.notebook.release import release as make_release
 from mograder.notebook.text import printable
+from mograder.sentences import Sentence
 
 IntegrityLevel = Literal["hash", "source"]
 MAX_WARNINGS = 30
@@ -79,10 +80,14 @@ def _compare(student: Notebook, reference: Notebook, source: Notebook) -> Iterat
             continue  # an empty cell is there to be written in
         theirs = alignment.changed.get(index)
         if theirs is None:
-            yield f"{_described(cell, names)} is missing."
+            yield Sentence("{cell} is missing.", cell=_described(cell, names))
         else:
             line = student.cells[theirs].first_line
-            yield f"Line {line}: {_described(cell, names)} was changed, and is not meant to be."
+            yield Sentence(
+                "Line {line}: {cell} was changed, and is not meant to be.",
+                line=line,
+                cell=_described(cell, names),
+            )
     yield from _forgeries(student, reference, alignment, names)
 
 
@@ -103,7 +108,10 @@ def _forgeries(
             if expected[call.label] > 0:
                 expected[call.label] -= 1
             elif call.label is None:
-                yield f"Line {call.lineno}: a check of the student's own, with a label made at run time."
+                yield Sentence(
+                    "Line {line}: a check of the student's own, with a label made at run time.",
+                    line=call.lineno,
+                )
             elif question(call.label) in known:
                 yield _extra(call)
         for line in tampering_lines(cell, names):
@@ -111,23 +119,33 @@ def _forgeries(
 
 
 def _extra(call: CheckCall) -> str:
-    return f'Line {call.lineno}: an extra check reports results for "{printable(call.label or "")}".'
+    return Sentence(
+        'Line {line}: an extra check reports results for "{label}".',
+        line=call.lineno,
+        label=printable(call.label or ""),
+    )
 
 
 def _reaching(line: int) -> str:
-    return f"Line {line}: the student's code reaches into the checks or their results."
+    return Sentence("Line {line}: the student's code reaches into the checks or their results.", line=line)
 
 
 def _other_assignment(student: Notebook, reference: Notebook) -> Iterator[str]:
     theirs, ours = (_header(notebook).get(metadata.ASSIGNMENT) for notebook in (student, reference))
     if isinstance(theirs, str) and isinstance(ours, str) and theirs != ours:
-        yield f'This notebook belongs to "{printable(theirs)}", not to "{printable(ours)}".'
+        yield Sentence(
+            'This notebook belongs to "{theirs}", not to "{ours}".',
+            theirs=printable(theirs),
+            ours=printable(ours),
+        )
 
 
 def _compare_with_header(student: Notebook) -> Iterator[str]:
     listed = _header(student).get(metadata.CELL_HASHES)
     if not isinstance(listed, str):
-        yield "The header holds no fingerprints of the original cells, so nothing could be compared."
+        yield Sentence(
+            "The header holds no fingerprints of the original cells, so nothing could be compared."
+        )
         return
     empty = fingerprint("")  # an empty cell is there to be written in
     wanted = [part.strip() for part in listed.split(",") if part.strip() not in ("", empty)]
@@ -136,7 +154,11 @@ def _compare_with_header(student: Notebook) -> Iterator[str]:
     lost = Counter(wanted) - Counter(fingerprint(cell.code) for cell in original)
     missing = sum(count for each, count in lost.items() if each not in spellings)
     if missing:
-        yield f"{missing} of {len(wanted)} cells that are not meant to be edited were changed or removed."
+        yield Sentence(
+            "{missing} of {count} cells that are not meant to be edited were changed or removed.",
+            missing=missing,
+            count=len(wanted),
+        )
     yield from _doubled_checks(original, others, machinery(student))
 
 
@@ -179,10 +201,10 @@ def _header(notebook: Notebook) -> dict[str, object]:
 def _described(cell: Cell, names: Machinery) -> str:
     labels = [call.label for call in check_calls(cell, names) if call.label]
     if labels:
-        return f'The check "{printable(labels[0])}"'
+        return Sentence('The check "{label}"', label=printable(labels[0]))
     if cell.kind == "setup":
-        return "The setup cell"
+        return Sentence("The setup cell")
     if cell.name != UNNAMED:
-        return f'The cell "{printable(cell.name)}"'
+        return Sentence('The cell "{name}"', name=printable(cell.name))
     first = next((line for line in cell.code.split("\n") if line.strip()), "")
-    return f'The cell that begins with "{printable(first)}"'
+    return Sentence('The cell that begins with "{line}"', line=printable(first))

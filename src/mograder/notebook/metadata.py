@@ -54,7 +54,12 @@ def read(text: str, name: str = "notebook") -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         match = re.search(r"^(.*) \(at line (\d+), column \d+\)$", str(error))
         line = block.first + (int(match[2]) if match else 1)
-        raise Malformed(f"{name}:{line}: the header is not TOML: {match[1] if match else error}.") from None
+        raise Malformed(
+            "{name}:{line}: the header is not TOML: {reason}.",
+            name=name,
+            line=line,
+            reason=match[1] if match else error,
+        ) from None
 
 
 def write(text: str, changes: Mapping[str, str | bool | None], name: str = "notebook") -> str:
@@ -75,7 +80,11 @@ def write(text: str, changes: Mapping[str, str | bool | None], name: str = "note
     toml = _changed(block.toml, wanted, f"{name}:{block.first}")
     expected = {key: value for key, value in (values | wanted).items() if value is not None}
     if tomllib.loads(toml) != expected:
-        raise Malformed(f"{name}:{block.first}: the header can not be added to without changing its meaning.")
+        raise Malformed(
+            "{name}:{line}: the header can not be added to without changing its meaning.",
+            name=name,
+            line=block.first,
+        )
     return "".join([*lines[: block.first], *_recommented(lines, block, toml, newline), *lines[block.last :]])
 
 
@@ -88,11 +97,21 @@ def _find(lines: list[str], name: str) -> _Block | None:
     while last < len(bare) and (bare[last] == "#" or bare[last].startswith("# ")):
         last += 1
     if len(openings) > 1:
-        raise Malformed(f"{name}:{openings[1] + 1}: a second script header; the first is in line {first}.")
+        raise Malformed(
+            "{name}:{line}: a second script header; the first is in line {first}.",
+            name=name,
+            line=openings[1] + 1,
+            first=first,
+        )
     # A closing line is content too if more comments follow: the last one counts.
     ends = [index for index in range(first, last) if bare[index] == _CLOSING]
     if not ends:
-        raise Malformed(f'{name}:{first}: the script header has no end ("{_CLOSING}").')
+        raise Malformed(
+            '{name}:{first}: the script header has no end ("{closing}").',
+            name=name,
+            first=first,
+            closing=_CLOSING,
+        )
     return _Block(first, ends[-1], "".join(f"{line[2:]}\n" for line in bare[first : ends[-1]]))
 
 
@@ -115,7 +134,9 @@ def _changed(toml: str, wanted: Mapping[str, str | bool | None], place: str) -> 
             if value is not None and key not in document:
                 new.add(key, value)
     except TOMLKitError as error:
-        raise Malformed(f"{place}: the header can not be changed: {error}.") from None
+        raise Malformed(
+            "{place}: the header can not be changed: {error}.", place=place, error=error
+        ) from None
     return _before_tables(document.as_string(), new.as_string())
 
 

@@ -32,16 +32,21 @@ def parse_notebook(data: bytes, *, limit: int, name: str = "notebook") -> Notebo
         NotANotebook: empty, binary, not UTF-8, not Python, nested too deeply, or Python but not marimo's.
     """
     if len(data) > limit:
-        raise TooLarge(f"{name}: {len(data)} bytes is more than a notebook may have ({limit}).")
+        raise TooLarge(
+            "{name}: {size} bytes is more than a notebook may have ({limit}).",
+            name=name,
+            size=len(data),
+            limit=limit,
+        )
     if not data.strip():
-        raise NotANotebook(f"{name}: the file is empty.")
+        raise NotANotebook("{name}: the file is empty.", name=name)
     if b"\0" in data:
-        raise NotANotebook(f"{name}: this is a binary file, not a notebook.")
+        raise NotANotebook("{name}: this is a binary file, not a notebook.", name=name)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise NotANotebook(f"{name}:{line}: this is not UTF-8 text.") from None
+        raise NotANotebook("{name}:{line}: this is not UTF-8 text.", name=name, line=line) from None
     return parse_text(text, name)
 
 
@@ -52,11 +57,15 @@ def parse_text(text: str, name: str = "notebook") -> Notebook:
         cells = find_cells(text, tree)
     except SyntaxError as error:
         where = f"{name}:{error.lineno}" if error.lineno else name
-        raise NotANotebook(f"{where}: this is not Python: {printable(str(error.msg))}.") from None
+        raise NotANotebook(
+            "{where}: this is not Python: {reason}.", where=where, reason=printable(str(error.msg))
+        ) from None
     except (RecursionError, MemoryError):
-        raise NotANotebook(f"{name}: the code is nested too deeply to be read.") from None
+        raise NotANotebook("{name}: the code is nested too deeply to be read.", name=name) from None
     except ValueError as error:  # NUL or surrogate characters, numbers of thousands of digits
-        raise NotANotebook(f"{name}: this is not Python: {printable(str(error))}.") from None
+        raise NotANotebook(
+            "{name}: this is not Python: {reason}.", name=name, reason=printable(str(error))
+        ) from None
     return Notebook(name, text, cells, tree, _app_call(tree, name))
 
 
@@ -82,6 +91,7 @@ def _app_call(tree: ast.Module, name: str) -> ast.Call:
             ):
                 return call
     raise NotANotebook(
-        f"{name}: this is Python, but not a marimo notebook (it has no `app = marimo.App()`).",
+        "{name}: this is Python, but not a marimo notebook (it has no `app = marimo.App()`).",
         tip="download the notebook from marimo as a Python file.",
+        name=name,
     )

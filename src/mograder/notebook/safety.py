@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mograder.notebook.bindings import imported_name
 from mograder.notebook.read import Notebook
+from mograder.sentences import Sentence
 
 # Starting programs, raw network access, memory and interpreter internals. Not here: what coursework does use
 # (os.path, pathlib, requests, pickle, multiprocessing).
@@ -58,8 +59,13 @@ class Finding:
     lineno: int
     what: str
 
+    @property
+    def sentence(self) -> Sentence:
+        """For the student."""
+        return Sentence("Line {line}: {what} has no place in coursework.", line=self.lineno, what=self.what)
+
     def __str__(self) -> str:
-        return f"Line {self.lineno}: {self.what} has no place in coursework."
+        return str(self.sentence)
 
 
 def scan(notebook: Notebook, release: Notebook | None = None) -> list[Finding]:

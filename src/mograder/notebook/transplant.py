@@ -18,7 +18,11 @@ def with_cell(current: str, version: str, index: int) -> str:
     """
     here, there = parse_text(current, "your copy"), parse_text(version, "the version")
     if not 0 <= index < len(there.cells):
-        raise NotFound(f"That version has {len(there.cells)} cells, so there is no cell {index + 1}.")
+        raise NotFound(
+            "That version has {count} cells, so there is no cell {number}.",
+            count=len(there.cells),
+            number=index + 1,
+        )
     pairs = pair_cells(there.cells, here.cells)
     place = next(position for position, (old, _) in enumerate(pairs) if old == index)
     target = pairs[place][1]

@@ -19,8 +19,9 @@ def find() -> str:
     path = shutil.which("bwrap", path=_SYSTEM_PATH)
     if path is None:
         raise SandboxError(
-            f"There is no bubblewrap: no bwrap in {_SYSTEM_PATH}.",
+            "There is no bubblewrap: no bwrap in {path}.",
             tip="apt install bubblewrap (0.8 or newer)",
+            path=_SYSTEM_PATH,
         )
     return path
 
@@ -108,4 +109,4 @@ class Arguments:
                 preexec_fn=before,
             )
         except OSError as error:
-            raise SandboxError(f"bubblewrap could not be started: {error}.") from error
+            raise SandboxError("bubblewrap could not be started: {error}.", error=error) from error

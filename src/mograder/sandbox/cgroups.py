@@ -132,7 +132,9 @@ class Tree:
             _limit(self.version, directories, limits)
         except OSError as error:
             made.remove()
-            raise SandboxError(f"No control group could be made for {name}: {error}.") from error
+            raise SandboxError(
+                "No control group could be made for {name}: {error}.", name=name, error=error
+            ) from error
         return made
 
     def moved(self, inside: str) -> Tree:

@@ -76,7 +76,9 @@ class Identities:
 
     def _checked(self, slot: int) -> int:
         if not 1 <= slot <= self.count:
-            raise SandboxError(f"There is no user number {slot}: the range holds {self.count}.")
+            raise SandboxError(
+                "There is no user number {slot}: the range holds {count}.", slot=slot, count=self.count
+            )
         return slot
 
 
@@ -88,7 +90,9 @@ def choose(*, root_base: int = ROOT_BASE, count: int = COUNT) -> Identities:
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0:
         if not _FIRST_UID <= root_base <= _LAST_UID - count:
-            raise SandboxError(f"No range of {count} user ids starts at {root_base}.")
+            raise SandboxError(
+                "No range of {count} user ids starts at {root_base}.", count=count, root_base=root_base
+            )
         base = root_base
         return Identities(
             how="root", engine_uid=base, engine_gid=base, first_uid=base + 1, first_gid=base + 1, count=count

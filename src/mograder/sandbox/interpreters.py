@@ -25,10 +25,14 @@ def of_environment(environment: Path) -> tuple[Path, ...]:
         lines = (environment / "pyvenv.cfg").read_text().splitlines()
     except OSError as error:
         reason = f"{error.strerror} (pyvenv.cfg)"
-        raise SandboxError(f"{environment} is no virtual environment: {reason}.") from error
+        raise SandboxError(
+            "{environment} is no virtual environment: {reason}.", environment=environment, reason=reason
+        ) from error
     settings = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
     if "home" not in settings:
-        raise SandboxError(f"{environment} is no virtual environment: its pyvenv.cfg names no home.")
+        raise SandboxError(
+            "{environment} is no virtual environment: its pyvenv.cfg names no home.", environment=environment
+        )
     bases = [environment, Path(settings["home"]).parent, *_executable(environment / "bin" / "python")]
     return outermost([*bases, *(path.resolve() for path in bases)])
 
@@ -47,7 +51,7 @@ def _executable(python: Path) -> list[Path]:
         if not python.is_symlink():
             return prefixes
         python = python.parent / python.readlink()
-    raise SandboxError(f"{python} is a link without an end.")
+    raise SandboxError("{python} is a link without an end.", python=python)
 
 
 def _is_system(path: Path) -> bool:

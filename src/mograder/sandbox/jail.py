@@ -211,7 +211,7 @@ def _write_map(pid: int, name: str, lines: list[tuple[int, int, int]]) -> None:
         os.write(descriptor, text.encode())  # the kernel takes one write
     except OSError as error:
         reason = f"{error.strerror} ({name})"
-        raise SandboxError(f"The users of the jail could not be mapped: {reason}.") from error
+        raise SandboxError("The users of the jail could not be mapped: {reason}.", reason=reason) from error
     finally:
         os.close(descriptor)
 
@@ -228,6 +228,7 @@ def _call_mapper(program: str, pid: int, lines: list[tuple[int, int, int]]) -> N
     )
     if done.returncode != 0:
         raise SandboxError(
-            f"The users of the jail could not be mapped: {done.stderr.strip() or program}.",
+            "The users of the jail could not be mapped: {reason}.",
             tip="give the hub's user a range in /etc/subuid and /etc/subgid",
+            reason=done.stderr.strip() or program,
         )

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from mograder.errors import SandboxError
 from mograder.sandbox import kernel, seccomp
+from mograder.sentences import Sentence
 
 Rlimits = Mapping[int, tuple[int, int]]
 """resource.RLIMIT_* -> (soft, hard)."""
@@ -90,7 +91,10 @@ def fork_into(
     if reason or not pid:
         if pid:
             os.waitpid(pid, 0)
-        raise SandboxError(f"A process could not enter its sandbox: {reason or 'it died on the way'}.")
+        raise SandboxError(
+            "A process could not enter its sandbox: {reason}.",
+            reason=reason or Sentence("it died on the way"),
+        )
     return pid
 
 
@@ -163,7 +167,9 @@ def in_child(task: Callable[[], object]) -> None:
     _, reason = _report(reader)
     _, status = os.waitpid(child, 0)
     if reason or status:
-        raise SandboxError(f"A sandbox could not be prepared: {reason or f'exit status {status}'}.")
+        raise SandboxError(
+            "A sandbox could not be prepared: {reason}.", reason=reason or f"exit status {status}"
+        )
 
 
 def _first_child(

@@ -19,6 +19,7 @@ from mograder.sandbox import bubblewrap, cgroups, identities, selftest
 from mograder.sandbox.identities import Identities
 from mograder.sandbox.limits import Means
 from mograder.sandbox.syscalls import NUMBERS
+from mograder.sentences import Sentence
 
 Level = Literal["ok", "warn", "fail"]
 Verdict = Literal["strict", "standard", "degraded", "refuse"]
@@ -111,25 +112,28 @@ def _probe(name: str, good: bool, detail: str, remedy: str, *, otherwise: Level 
 def _machine() -> Probe:
     machine = f"{platform.system()} {platform.machine()}"
     good = sys.platform == "linux" and platform.machine() in NUMBERS
-    return _probe("machine", good, machine, f"Linux on {' or '.join(NUMBERS)}")
+    return _probe(
+        "machine", good, machine, Sentence("Linux on one of {machines}", machines=", ".join(NUMBERS))
+    )
 
 
 def _kernel() -> Probe:
     release = platform.release()
     version = _numbers(release)
     if version < _KERNEL:
-        return _probe("kernel", False, release, "a kernel of 5.14 or newer")
-    remedy = "a kernel of 5.14 or newer: before, a limit on processes counts all sessions together"
+        return _probe("kernel", False, release, Sentence("a kernel of 5.14 or newer"))
+    remedy = Sentence("a kernel of 5.14 or newer: before, a limit on processes counts all sessions together")
     return _probe("kernel", version >= _KERNEL_PER_NAMESPACE, release, remedy, otherwise="warn")
 
 
 def _bubblewrap() -> Probe:
-    remedy = "apt install bubblewrap (0.8 or newer), not set-user-id"
+    remedy = Sentence("apt install bubblewrap (0.8 or newer), not set-user-id")
     try:
         path = bubblewrap.find()
         done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True)
     except (SandboxError, OSError, subprocess.SubprocessError) as error:
-        return _probe("bubblewrap", False, str(error), remedy)
+        reason = error.message if isinstance(error, SandboxError) else str(error)
+        return _probe("bubblewrap", False, reason, remedy)
     with_rights = Path(path).stat().st_mode & stat.S_ISUID
     detail = f"{done.stdout.strip()} at {path}{' (set-user-id)' if with_rights else ''}"
     return _probe("bubblewrap", _numbers(done.stdout) >= _BUBBLEWRAP and not with_rights, detail, remedy)
@@ -146,7 +150,7 @@ def _namespaces() -> list[Probe]:
         _probe(
             "user namespaces",
             done.returncode == 0,
-            done.stderr.strip()[:200] or "can be made",
+            done.stderr.strip()[:200] or Sentence("can be made"),
             _why_no_namespaces(),
         )
     ]
@@ -154,30 +158,37 @@ def _namespaces() -> list[Probe]:
 
 def _why_no_namespaces() -> str:
     if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return "an AppArmor profile for bwrap that has the rule 'userns,'"
+        return Sentence("an AppArmor profile for bwrap that has the rule 'userns,'")
     if _setting("kernel/unprivileged_userns_clone") == "0":
         return "sysctl kernel.unprivileged_userns_clone=1"
     if _setting("user/max_user_namespaces") == "0":
         return "sysctl user.max_user_namespaces=10000"
-    return "allow user namespaces; in a container they need its permission"
+    return Sentence("allow user namespaces; in a container they need its permission")
 
 
 def _groups(users: Identities) -> Probe:
     """Given up where students have users of their own. Another user can not, and its sessions keep them."""
     extra = sorted(set(os.getgroups()) - {os.getegid()})
-    detail = f"member of {', '.join(map(str, extra))}" if extra else "none"
+    groups = ", ".join(map(str, extra))
+    detail = Sentence("member of {groups}", groups=groups) if extra else Sentence("none")
     good = not extra or users.per_student
-    remedy = "a service user without supplementary groups: they stay in force inside a sandbox"
+    remedy = Sentence("a service user without supplementary groups: they stay in force inside a sandbox")
     return _probe("supplementary groups", good, detail, remedy, otherwise="warn")
 
 
 def _per_student(users: Identities) -> Probe:
     detail = {
-        "root": f"{users.count} users from {users.first_uid}",
-        "subuid": f"{users.count} subordinate users from {users.first_uid}",
-        "shared": f"every session runs as user {users.engine_uid}, told apart by namespaces alone",
+        "root": Sentence("{count} users from {first}", count=users.count, first=users.first_uid),
+        "subuid": Sentence(
+            "{count} subordinate users from {first}", count=users.count, first=users.first_uid
+        ),
+        "shared": Sentence(
+            "every session runs as user {uid}, told apart by namespaces alone", uid=users.engine_uid
+        ),
     }[users.how]
-    remedy = "a range in /etc/subuid and /etc/subgid for the hub's user, and newuidmap (apt install uidmap)"
+    remedy = Sentence(
+        "a range in /etc/subuid and /etc/subgid for the hub's user, and newuidmap (apt install uidmap)"
+    )
     return _probe("a host user per student", users.per_student, detail, remedy, otherwise="warn")
 
 
@@ -185,8 +196,8 @@ def _limits() -> tuple[Means, Probe]:
     tree = cgroups.find()
     if tree is None:
         means: Means = "rlimits and a watchdog"
-        detail = f"{means}: memory is watched, not bounded"
-        remedy = "Delegate=yes in the hub's systemd unit, so that it may make control groups"
+        detail = Sentence("{means}: memory is watched, not bounded", means=Sentence(means))
+        remedy = Sentence("Delegate=yes in the hub's systemd unit, so that it may make control groups")
         return means, _probe("limits", False, detail, remedy, otherwise="warn")
     tree.remove()
     return tree.means, _probe("limits", True, tree.means, "")
@@ -198,21 +209,23 @@ def _self_test(workspaces: Path, users: Identities) -> tuple[list[Probe], bool]:
         result = selftest.run(workspaces, users)
     except (SandboxError, OSError) as error:
         reason = error.message if isinstance(error, SandboxError) else str(error)
-        return [_probe("sandbox", False, reason, "mend what the probes above show")], False
+        return [_probe("sandbox", False, reason, Sentence("mend what the probes above show"))], False
     works = not result.fresh
+    made = Sentence("made in {time} ms", time=f"{result.start_ms:.0f}")
+    escapes = Sentence("a session can {escapes}", escapes="; ".join(result.escapes))
     probes = [
-        _probe("sandbox", works, result.fresh or f"made in {result.start_ms:.0f} ms", "see the reason given"),
+        _probe("sandbox", works, result.fresh or made, Sentence("see the reason given")),
         _probe(
             "containment",
             not result.escapes,
-            f"a session can {'; '.join(result.escapes)}" if result.escapes else "every try to get out failed",
-            "do not run a hub on this host",
+            escapes if result.escapes else Sentence("every try to get out failed"),
+            Sentence("do not run a hub on this host"),
         ),
         _probe(
             "forked sessions",
             not result.joined,
-            result.joined or "a fork can join a sandbox",
-            "none needed: sessions start a fresh Python, in seconds instead of at once",
+            result.joined or Sentence("a fork can join a sandbox"),
+            Sentence("none needed: sessions start a fresh Python, in seconds instead of at once"),
             otherwise="warn",
         ),
     ]
@@ -222,13 +235,16 @@ def _self_test(workspaces: Path, users: Identities) -> tuple[list[Probe], bool]:
 def _disk(workspaces: Path, state: Path | None) -> Probe:
     """Whom students' files can leave without room."""
     device = workspaces.stat().st_dev
-    detail = "a file system of their own"
+    apart = Sentence("a file system of their own")
+    detail = apart
     if state is not None and state.exists() and state.stat().st_dev == device:
-        detail = "on the file system of the hub's state"
+        detail = Sentence("on the file system of the hub's state")
     if Path("/").stat().st_dev == device:
-        detail = "on the system's file system"
-    remedy = "a file system of their own for the workspaces: a full one then stops sessions, not the machine"
-    return _probe("disk", detail == "a file system of their own", detail, remedy, otherwise="warn")
+        detail = Sentence("on the system's file system")
+    remedy = Sentence(
+        "a file system of their own for the workspaces: a full one then stops sessions, not the machine"
+    )
+    return _probe("disk", detail is apart, detail, remedy, otherwise="warn")
 
 
 def _state(state: Path | None, workspaces: Path) -> list[Probe]:
@@ -236,7 +252,10 @@ def _state(state: Path | None, workspaces: Path) -> list[Probe]:
         return []
     mode = stat.S_IMODE(state.stat().st_mode)
     within = workspaces.resolve() in (state.resolve(), *state.resolve().parents)
-    detail = f"mode {mode:04o}{', below the workspaces' if within else ''}"
+    octal = f"{mode:04o}"
+    detail = Sentence("mode {mode}", mode=octal)
+    if within:
+        detail = Sentence("mode {mode}, below the workspaces", mode=octal)
     return [_probe("private state", not mode & 0o077 and not within, detail, f"chmod 700 {state}")]
 
 
@@ -244,15 +263,19 @@ def _links() -> Probe:
     names = [f"fs/protected_{kind}" for kind in ("symlinks", "hardlinks", "fifos", "regular")]
     off = [name.replace("/", ".") for name in names if _setting(name) == "0"]
     return _probe(
-        "protected links", not off, f"off: {', '.join(off)}" if off else "on", _set(off), otherwise="warn"
+        "protected links",
+        not off,
+        Sentence("off: {names}", names=", ".join(off)) if off else Sentence("on"),
+        _set(off),
+        otherwise="warn",
     )
 
 
 def _swap(means: Means) -> Probe:
     used = len(Path("/proc/swaps").read_text().splitlines()) > 1
     good = not used or means == "cgroup v2"
-    detail = "in use" if used else "none"
-    return _probe("swap", good, detail, "swapoff, or control groups of version 2", otherwise="warn")
+    detail = Sentence("in use") if used else Sentence("none")
+    return _probe("swap", good, detail, Sentence("swapoff, or control groups of version 2"), otherwise="warn")
 
 
 def _hardening() -> Probe:
@@ -266,7 +289,11 @@ def _hardening() -> Probe:
         f"kernel.{name}" for name, least in wanted.items() if int(_setting(f"kernel/{name}") or least) < least
     ]
     return _probe(
-        "kernel hardening", not low, f"low: {', '.join(low)}" if low else "on", _set(low), otherwise="warn"
+        "kernel hardening",
+        not low,
+        Sentence("low: {names}", names=", ".join(low)) if low else Sentence("on"),
+        _set(low),
+        otherwise="warn",
     )
 
 
@@ -274,12 +301,14 @@ def _inotify(users: Identities) -> list[Probe]:
     if users.per_student:
         return []  # the kernel counts per user
     instances = int(_setting("fs/inotify/max_user_instances") or 0)
-    remedy = f"sysctl fs.inotify.max_user_instances={_INOTIFY}: sessions of one user share them"
+    remedy = Sentence(
+        "sysctl fs.inotify.max_user_instances={number}: sessions of one user share them", number=_INOTIFY
+    )
     return [_probe("inotify instances", instances >= _INOTIFY, str(instances), remedy, otherwise="warn")]
 
 
 def _set(names: list[str]) -> str:
-    return f"set {', '.join(names)} with sysctl" if names else ""
+    return Sentence("set {names} with sysctl", names=", ".join(names)) if names else ""
 
 
 def _setting(name: str) -> str | None:

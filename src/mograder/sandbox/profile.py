@@ -95,7 +95,9 @@ class Profile:
             # A tool that takes everything below /tmp for disposable or untrusted would meet the notebook
             # there.
             raise SandboxError(
-                f"A workspace lies below {HOME} inside its sandbox, not at {self.workspace_inside}."
+                "A workspace lies below {home} inside its sandbox, not at {place}.",
+                home=HOME,
+                place=self.workspace_inside,
             )
 
     def environment(self) -> dict[str, str]:

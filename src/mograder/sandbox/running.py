@@ -16,6 +16,7 @@ from typing import IO, Self
 
 from mograder.errors import SandboxError
 from mograder.sandbox.bubblewrap import Arguments
+from mograder.sentences import Sentence
 
 # Standard input is a socket to us. A byte on it tells that every mount is in place: the message that
 # bubblewrap itself offers (--info-fd) comes before they are. Then the payload waits for a word, and becomes
@@ -49,11 +50,12 @@ class Running:
         try:
             found = cls(init_pid)
         except ProcessLookupError as error:
-            raise SandboxError(f"The sandbox of process {init_pid} is gone.") from error
+            raise SandboxError("The sandbox of process {init_pid} is gone.", init_pid=init_pid) from error
         if found.started() != started:  # looked at after the pidfd was taken: now it can not change any more
             found.close()
             raise SandboxError(
-                f"The sandbox of process {init_pid} is gone: the number belongs to another process."
+                "The sandbox of process {init_pid} is gone: the number belongs to another process.",
+                init_pid=init_pid,
             )
         return found
 
@@ -151,7 +153,9 @@ def bring_up(
             meanwhile(monitor.pid)
         if not _stands(ours, deadline):
             raise SandboxError(
-                f"A sandbox did not come up: {_refusal(monitor, words)}.", tip="mograder hub check"
+                "A sandbox did not come up: {reason}.",
+                tip="mograder hub check",
+                reason=_refusal(monitor, words),
             )
         init_pid = int(json.loads(info.read())["child-pid"])
         on_failure.pop_all()
@@ -180,4 +184,6 @@ def _refusal(monitor: subprocess.Popen[bytes], words: IO[bytes]) -> str:
     """Why bubblewrap gave up, in its own words. It is ended first: a silent one would keep us waiting."""
     _reap(monitor)
     text = " ".join(words.read().decode("utf-8", "replace").split())
-    return text[-500:] or f"bubblewrap ended with status {monitor.returncode} and said nothing"
+    return text[-500:] or Sentence(
+        "bubblewrap ended with status {status} and said nothing", status=monitor.returncode
+    )

@@ -9,6 +9,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mograder.sentences import Sentence
+
 MAX_DEPTH = 100
 _MAX_OPEN_FILES = 20_000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -106,7 +108,7 @@ class _Measure:
         try:
             for name in self._entries(descriptor):
                 if depth >= MAX_DEPTH:
-                    raise TooMuch(f"directories nested deeper than {MAX_DEPTH}")
+                    raise TooMuch(Sentence("directories nested deeper than {depth}", depth=MAX_DEPTH))
                 below = _open_directory(descriptor, name)
                 if below is not None:
                     self.directory(below, depth + 1)
@@ -131,9 +133,9 @@ class _Measure:
         self._count += 1
         self.bytes += status.st_blocks * 512
         if self._count > self._max_inodes:
-            raise TooMuch(f"more than {self._max_inodes} files")
+            raise TooMuch(Sentence("more than {count} files", count=self._max_inodes))
         if self.bytes > self._max_bytes:
-            raise TooMuch(f"more than {self._max_bytes >> 20} MiB")
+            raise TooMuch(Sentence("more than {size} MiB", size=self._max_bytes >> 20))
 
 
 def _open_directory(parent: int, name: str) -> int | None:

@@ -12,6 +12,7 @@ from mograder.sandbox import usage
 from mograder.sandbox.limits import Reason
 from mograder.sandbox.profile import SCRATCH
 from mograder.sandbox.rota import Rota, Watched
+from mograder.sentences import Sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +61,20 @@ class Watchdog:
     def _memory(self, watched: Watched, pids: list[int]) -> Excess | None:
         limits = watched.limits
         if watched.group is not None and watched.group.usage().out_of_memory:
-            return _excess(watched, "memory", f"{limits.memory_bytes >> 20} MiB allowed")
+            return _excess(
+                watched, "memory", Sentence("{allowed} MiB allowed", allowed=limits.memory_bytes >> 20)
+            )
         if watched.memory_counted:
             return None
         tasks = sum(usage.threads(pid) for pid in pids)
         if tasks > limits.processes + _HOLDERS:
-            return _excess(watched, "processes", f"{tasks} processes and threads, {limits.processes} allowed")
+            return _excess(
+                watched,
+                "processes",
+                Sentence(
+                    "{count} processes and threads, {allowed} allowed", count=tasks, allowed=limits.processes
+                ),
+            )
         scratch = usage.scratch_bytes(watched.init_pid, SCRATCH)
         # Shared pages count fully in the resident size: what is below the limit by that is below it for sure.
         if scratch + sum(usage.resident_bytes(pid) for pid in pids) <= limits.memory_bytes:
@@ -73,7 +82,11 @@ class Watchdog:
         used = scratch + sum(usage.proportional_bytes(pid) for pid in pids)
         if used <= limits.memory_bytes:
             return None
-        return _excess(watched, "memory", f"{used >> 20} MiB, {limits.memory_bytes >> 20} MiB allowed")
+        return _excess(
+            watched,
+            "memory",
+            Sentence("{used} MiB, {allowed} MiB allowed", used=used >> 20, allowed=limits.memory_bytes >> 20),
+        )
 
     def _disk(self, watched: Watched, pids: list[int]) -> Excess | None:
         limits = watched.limits
@@ -81,13 +94,15 @@ class Watchdog:
             taken = usage.tree(watched.workspace, max_bytes=limits.disk_bytes, max_inodes=limits.inodes)
             deleted = usage.deleted_bytes(pids, watched.workspace)
         except usage.TooMuch as much:
-            return _excess(watched, "disk", str(much))
+            return _excess(watched, "disk", much.args[0])
         except (FileNotFoundError, NotADirectoryError):
             return None  # the workspace is gone: there is nothing to bound
         if taken + deleted <= limits.disk_bytes:
             self._rota.measured(watched, taken + deleted)
             return None
-        return _excess(watched, "disk", f"{deleted >> 20} MiB in deleted files that are still open")
+        return _excess(
+            watched, "disk", Sentence("{size} MiB in deleted files that are still open", size=deleted >> 20)
+        )
 
 
 _HOLDERS = 3  # bubblewrap's own process one, the process that waits, the thread that is just starting

@@ -139,9 +139,10 @@ class Admission:
     def _join(self, key: SessionKey, up: Callable[[], int], told: Told) -> _Waiter:
         if sum(waiter.key.user == key.user for waiter in self._queue) >= QUEUED_PER_PERSON:
             raise Unavailable(
-                f"You wait for {QUEUED_PER_PERSON} notebooks already.",
+                "You wait for {count} notebooks already.",
                 retry_after=15,
                 tip="wait for one of them, or stop a notebook that you do not need.",
+                count=QUEUED_PER_PERSON,
             )
         waiter = _Waiter(key, up, told, asyncio.get_running_loop().create_future())
         self._queue.append(waiter)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from mograder.errors import Conflict, MograderError, SessionFailed, Unavailable
+from mograder.sentences import Sentence
 from mograder.sessions import places
 from mograder.sessions.admission import Admission
 from mograder.sessions.answers import answers, cell_runs
@@ -27,6 +28,8 @@ Prepare = Callable[[Progress], Awaitable[LaunchPlan]]
 
 START_TIMEOUT = 60.0
 """Seconds within which a server must answer after its launch."""
+
+_HUB_STOPPED = Sentence("The hub was stopped.")
 
 QUEUE_PATIENCE = 20.0
 """Seconds that a request waits for a start which has to queue."""
@@ -133,7 +136,7 @@ class Sessions:
         await asyncio.shield(self._ending(session, reason))
         return True
 
-    async def stop_all(self, reason: str = "The hub was stopped.") -> int:
+    async def stop_all(self, reason: str = _HUB_STOPPED) -> int:
         """End every session, starting ones too; the number ended."""
         keys = self._live.keys() | self._starts.keys()
         stops = (self.stop(key, reason) for key in keys)
@@ -148,7 +151,7 @@ class Sessions:
         if alive and await answers(session.socket, f"{self._root}/{session.key.path}", 5):
             return
         if session.state is State.READY:
-            await self._fail(session, "Its server no longer answers. What was saved is safe.")
+            await self._fail(session, Sentence("Its server no longer answers. What was saved is safe."))
 
     async def adopt(self) -> list[Session]:
         """Take over what an earlier hub left running, clean up what did not survive. The sessions taken over."""
@@ -175,7 +178,7 @@ class Sessions:
                 with contextlib.suppress(
                     Exception
                 ):  # `_stopped` has said it; the others must not wait for it
-                    await asyncio.shield(self._ending(session, "It was not used for a while."))
+                    await asyncio.shield(self._ending(session, Sentence("It was not used for a while.")))
         return [session for session in idle if session.state is State.GONE]
 
     def idle_left(self, session: Session) -> int | None:
@@ -229,11 +232,13 @@ class Sessions:
         while not (await asyncio.wait([task], timeout=QUEUE_PATIENCE))[0]:
             if (standing := self._admission.place(key)) is not None:
                 raise Unavailable(
-                    f"The hub is full. {key.item} is number {standing[0]} in the queue and opens by itself.",
+                    "The hub is full. {item} is number {place} in the queue and opens by itself.",
                     retry_after=3,
+                    item=key.item,
+                    place=standing[0],
                 )
         if task.cancelled():
-            raise Conflict(f"The start of {key.item} was stopped.", tip="open it again.")
+            raise Conflict("The start of {item} was stopped.", tip="open it again.", item=key.item)
         return task.result()
 
     def _is_idle(self, session: Session) -> bool:
@@ -264,13 +269,13 @@ class Sessions:
             # Whoever watches must learn it; the error goes on to whoever waits.
             progress.say(Event("failed", sentence(error), log_tail=getattr(error, "log_tail", "")))
             raise
-        progress.say(Event("ready", "The notebook is ready.", url=session.url))
+        progress.say(Event("ready", Sentence("The notebook is ready."), url=session.url))
         return session
 
     async def _until_gone(self, key: SessionKey) -> None:
         """An earlier session may still be ending, or could not be ended: two would write the same notebook."""
         while (session := self._live.get(key)) is not None:
-            await asyncio.shield(self._ending(session, "It is started anew."))
+            await asyncio.shield(self._ending(session, Sentence("It is started anew.")))
 
     async def _admitted(self, key: SessionKey, plan: LaunchPlan, progress: Progress) -> Session:
         try:
@@ -287,7 +292,7 @@ class Sessions:
 
     async def _bring_up(self, key: SessionKey, plan: LaunchPlan, progress: Progress) -> Session:
         session = self._new(key, plan)
-        progress.step("Starting the notebook")
+        progress.step(Sentence("Starting the notebook"))
         try:
             await self._launch(session, plan)
             await self._until_ready(session)
@@ -298,7 +303,7 @@ class Sessions:
             if isinstance(error, SessionFailed) and not error.log_tail:
                 error.log_tail = await asyncio.to_thread(log_tail, session.directory / "output.log")
             with contextlib.suppress(Exception):  # `_stopped` has said it; the first error is the one to tell
-                await asyncio.shield(self._ending(session, str(error)))
+                await asyncio.shield(self._ending(session, sentence(error)))
             raise
         self._watch(session)
         return session
@@ -349,12 +354,14 @@ class Sessions:
             if answer.done() and answer.result():
                 return
             await asyncio.wait([end], timeout=1)  # who hangs up may be about to end, and then says more
-            why = end.result() if end.done() else "Its server does not answer."
+            why = end.result() if end.done() else Sentence("Its server does not answer.")
         finally:
             answer.cancel()
             end.cancel()
             await asyncio.gather(answer, end, return_exceptions=True)
-        raise SessionFailed(f"The notebook {session.key.item} could not be started. {why}".strip())
+        if not why:
+            raise SessionFailed("The notebook {item} could not be started.", item=session.key.item)
+        raise SessionFailed("The notebook {item} could not be started. {why}", item=session.key.item, why=why)
 
     def _watch(self, session: Session) -> None:
         task = asyncio.create_task(self._until_end(session), name=f"watch {session.key.path}")
@@ -371,7 +378,9 @@ class Sessions:
     async def _fail(self, session: Session, why: str) -> None:
         if why:
             self._faults[session.key] = why
-        await asyncio.shield(self._ending(session, why or "It was shut down from within the notebook."))
+        await asyncio.shield(
+            self._ending(session, why or Sentence("It was shut down from within the notebook."))
+        )
 
     def _ending(self, session: Session, reason: str) -> asyncio.Task[None]:
         if session.id not in self._stops:
@@ -419,5 +428,5 @@ class Sessions:
             self._watch(session)
             return session
         with contextlib.suppress(Exception):  # `_stopped` has said it; its row stays for the next hub
-            await self._ending(session, "It did not survive.")
+            await self._ending(session, Sentence("It did not survive."))
         return None

@@ -18,7 +18,9 @@ def make(directory: Path) -> None:
         directory.mkdir(parents=True, mode=0o700)
     except OSError as error:
         raise SessionFailed(
-            f"There is no room for an open notebook ({error.strerror}).", tip="tell your instructor."
+            "There is no room for an open notebook ({reason}).",
+            tip="tell your instructor.",
+            reason=error.strerror,
         ) from error
 
 

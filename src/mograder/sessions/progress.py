@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mograder.errors import MograderError
+from mograder.sentences import Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Progress:
 
     def queued(self, place: int, estimate: int | None) -> None:
         """Add the place in the queue (from 1) and the seconds that it may take, None if nobody knows."""
-        self.say(Event("queued", "Waiting for a free place", place=place, estimate=estimate))
+        self.say(Event("queued", Sentence("Waiting for a free place"), place=place, estimate=estimate))
 
     async def watch(self) -> AsyncIterator[Event]:
         """Every event from the first to the last."""
@@ -66,6 +67,8 @@ class Progress:
 def sentence(error: BaseException) -> str:
     """What is said to a person about an error that ended a start."""
     if isinstance(error, MograderError):
-        return str(error)
+        return error.whole
     stopped = isinstance(error, asyncio.CancelledError)
-    return "The start was stopped." if stopped else "Something went wrong in the hub; it was noted."
+    if stopped:
+        return Sentence("The start was stopped.")
+    return Sentence("Something went wrong in the hub; it was noted.")

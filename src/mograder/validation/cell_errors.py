@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mograder.notebook.text import printable
+from mograder.sentences import Sentence
 from mograder.validation.model import CellError
 
 #: A larger page is not searched (decoding holds Python's lock: 100 MB a second); the log has to do.
@@ -52,7 +53,9 @@ def _from_page(cells: list[Any], labels: Sequence[str]) -> Iterator[CellError]:
             said = str(output.get("evalue", ""))
             if output.get("type") != "error" or said.startswith(_CONSEQUENCE):
                 continue
-            label = labels[number] if len(labels) == len(cells) else f"cell {number + 1}"
+            label = (
+                labels[number] if len(labels) == len(cells) else Sentence("cell {number}", number=number + 1)
+            )
             yield CellError(label, printable(_traceback(cell) or said or "error", _MESSAGE_LIMIT), number)
             break
 
@@ -83,4 +86,4 @@ def _dicts(cell: Any, key: str) -> Iterator[dict[str, Any]]:
 def _from_log(log: str) -> Iterator[CellError]:
     for match in _LOGGED.finditer(log):
         if not match[2].startswith(_CONSEQUENCE):
-            yield CellError("a cell", printable(match[2] or match[1], _MESSAGE_LIMIT))
+            yield CellError(Sentence("a cell"), printable(match[2] or match[1], _MESSAGE_LIMIT))

@@ -21,6 +21,7 @@ from mograder.notebook.integrity import check_integrity
 from mograder.notebook.read import parse_notebook, parse_text
 from mograder.notebook.restore import with_release_checks
 from mograder.notebook.text import printable
+from mograder.sentences import Sentence, packed, unpacked
 from mograder.validation.model import IntegrityLevel
 
 #: The largest notebook that is run, in bytes.
@@ -57,7 +58,9 @@ def prepare_apart(notebook: bytes, name: str, release: bytes | None = None) -> P
     """`prepare` in a process of its own. Raises ``NotANotebook``, also if it took too long."""
     question = {"notebook": _packed(notebook), "name": name, "release": _packed(release or b"")}
     command = [sys.executable, "-I", "-B", "-c", f"from {__name__} import main; main({CPU_SECONDS})"]
-    too_long = NotANotebook(f"{name}: the code takes longer than {CPU_SECONDS} s to read.")
+    too_long = NotANotebook(
+        "{name}: the code takes longer than {seconds} s to read.", name=name, seconds=CPU_SECONDS
+    )
     try:
         child = subprocess.run(
             command,
@@ -72,9 +75,11 @@ def prepare_apart(notebook: bytes, name: str, release: bytes | None = None) -> P
     if child.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         raise too_long
     try:
-        answer = json.loads(child.stdout)
+        answer = unpacked(json.loads(child.stdout))
     except ValueError as error:
-        raise NotANotebook(f"{name}: the code can not be read ({_last_line(child.stderr)}).") from error
+        raise NotANotebook(
+            "{name}: the code can not be read ({said}).", name=name, said=_last_line(child.stderr)
+        ) from error
     if "error" in answer:
         raise NotANotebook(answer["error"])
     return Prepared(answer["text"], tuple(answer["labels"]), answer["level"], tuple(answer["warnings"]))
@@ -86,14 +91,14 @@ def _packed(data: bytes) -> str:
 
 def _last_line(output: bytes) -> str:
     lines = output.decode("utf-8", "replace").strip().splitlines()
-    return printable(lines[-1], 200) if lines else "it ended without a word"
+    return printable(lines[-1], 200) if lines else Sentence("it ended without a word")
 
 
 def _label(cell: Cell) -> str:
     if cell.name != UNNAMED:
         return printable(cell.name)
-    first = next((line for line in cell.code.splitlines() if line.strip()), "empty cell")
-    return printable(first)
+    first = next((line for line in cell.code.splitlines() if line.strip()), "")
+    return printable(first) if first else Sentence("empty cell")
 
 
 def _answer(question: dict[str, str]) -> dict[str, Any]:
@@ -101,12 +106,12 @@ def _answer(question: dict[str, str]) -> dict[str, Any]:
     try:
         prepared = prepare(notebook, question["name"], release or None)
     except MograderError as error:
-        return {"error": str(error)}
+        return {"error": packed(error.whole)}
     return {
         "text": prepared.text,
-        "labels": prepared.labels,
+        "labels": packed(prepared.labels),
         "level": prepared.level,
-        "warnings": prepared.warnings,
+        "warnings": packed(prepared.warnings),
     }
 
 

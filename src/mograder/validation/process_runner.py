@@ -79,7 +79,7 @@ def _started(order: dict[str, Any]) -> Any:
             start_new_session=True,
         )
     except OSError as error:
-        raise SessionFailed(f"The notebook could not be started: {error.strerror}.") from error
+        raise SessionFailed("The notebook could not be started: {reason}.", reason=error.strerror) from error
     try:
         yield process
     finally:

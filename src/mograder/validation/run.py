@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mograder.errors import MograderError
 from mograder.notebook.text import printable
+from mograder.sentences import Sentence
 from mograder.validation.cell_errors import cell_errors
 from mograder.validation.model import CheckResult, ValidationResult
 from mograder.validation.prepare import Prepared, prepare_apart
@@ -64,7 +65,7 @@ def validate(
     try:
         prepared = prepare_apart(job.notebook, job.name, job.release)
     except MograderError as error:
-        return ValidationResult(export_error=str(error))
+        return ValidationResult(export_error=error.whole)
     files = {**job.files, job.name: prepared.text.encode()}
     with scratch(job.scratch_dir, files) as place:
         results = _Results(place, on_check or (lambda _: None))
@@ -106,7 +107,9 @@ def _result(
         checks=sidecar.checks,
         cell_errors=cell_errors(page, prepared.labels, ending.log),
         export_ok=trouble is None,
-        export_error="The report is too large to be kept." if too_large and trouble is None else trouble,
+        export_error=Sentence("The report is too large to be kept.")
+        if too_large and trouble is None
+        else trouble,
         integrity_level=prepared.level,
         integrity_warnings=(*prepared.warnings, *sidecar.notes),
         html=page if trouble is None else None,
@@ -118,30 +121,47 @@ def _trouble(job: ValidationJob, ending: Ending, sidecar: Sidecar, page: bytes |
     if ending.how == "done":
         return None if ending.status in _CAME_TO_ITS_END and page is not None else _died(ending)
     sentences = {
-        "time": f"The notebook did not finish within {job.timeout_s:g} s and was stopped.",
-        "cancelled": "The validation was called off.",
-        "memory": f"The notebook used more than {job.limits.memory / 2**30:.1f} GB of memory and was stopped.",
-        "processes": f"The notebook started more than {job.limits.processes} processes and was stopped.",
-        "disk": "The notebook filled more disk space than it may and was stopped.",
-        "crashed": "The notebook's own process ended before the notebook did: it crashed, called exit, or ran out "
-        "of memory.",
-        "killed": "The notebook was stopped from outside before it finished.",
+        "time": Sentence(
+            "The notebook did not finish within {seconds} s and was stopped.", seconds=f"{job.timeout_s:g}"
+        ),
+        "cancelled": Sentence("The validation was called off."),
+        "memory": Sentence(
+            "The notebook used more than {size} GB of memory and was stopped.",
+            size=f"{job.limits.memory / 2**30:.1f}",
+        ),
+        "processes": Sentence(
+            "The notebook started more than {count} processes and was stopped.", count=job.limits.processes
+        ),
+        "disk": Sentence("The notebook filled more disk space than it may and was stopped."),
+        "crashed": Sentence(
+            "The notebook's own process ended before the notebook did: "
+            "it crashed, called exit, or ran out of memory."
+        ),
+        "killed": Sentence("The notebook was stopped from outside before it finished."),
     }
-    return f"{sentences[ending.how]} {_how_far(sidecar)}"
+    return Sentence("{trouble} {progress}", trouble=sentences[ending.how], progress=_how_far(sidecar))
 
 
 def _how_far(sidecar: Sidecar) -> str:
     checks = sidecar.checks
     if not checks:
-        return "No check had finished."
-    return f'{len(checks)} {"check" if len(checks) == 1 else "checks"} had finished, the last was "{checks[-1].label}".'
+        return Sentence("No check had finished.")
+    if len(checks) == 1:
+        return Sentence('1 check had finished, the last was "{label}".', label=checks[-1].label)
+    return Sentence(
+        '{count} checks had finished, the last was "{label}".', count=len(checks), label=checks[-1].label
+    )
 
 
 def _died(ending: Ending) -> str:
     if ending.status == -signal.SIGKILL:
-        return "The notebook was killed by the system, most likely because it needed too much memory."
+        return Sentence(
+            "The notebook was killed by the system, most likely because it needed too much memory."
+        )
     if ending.status < 0:
-        return f"The notebook crashed ({signal.strsignal(-ending.status) or f'signal {-ending.status}'})."
+        return Sentence(
+            "The notebook crashed ({signal}).", signal=signal.strsignal(-ending.status) or -ending.status
+        )
     lines = [line.strip() for line in ending.log.splitlines() if line.strip()]
     said = printable(lines[-1], _LOG_LIMIT) if lines else f"exit status {ending.status}"
-    return f"The notebook could not be run: {said}"
+    return Sentence("The notebook could not be run: {said}", said=said)

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from mograder.notebook.text import printable
+from mograder.sentences import Sentence
 from mograder.validation.model import STATUSES, CheckResult
 
 #: The most that is read of one sidecar, of one line, and of what a line says; all in bytes or characters.
@@ -38,15 +39,21 @@ class Sidecar:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about what was odd."""
-        notes = [
-            f'The check "{label}" reported {times} results; the last one counts.'
+        notes: list[str] = [
+            Sentence(
+                'The check "{label}" reported {times} results; the last one counts.', label=label, times=times
+            )
             for label, times in self._repeated.items()
         ]
         if self._bad_lines or self._rest:
             count = self._bad_lines + bool(self._rest)
-            notes.append(f"{count} {'line' if count == 1 else 'lines'} among the results could not be read.")
+            notes.append(
+                Sentence("1 line among the results could not be read.")
+                if count == 1
+                else Sentence("{count} lines among the results could not be read.", count=count)
+            )
         if self._too_many:
-            notes.append("There are more results than are read; the rest was left out.")
+            notes.append(Sentence("There are more results than are read; the rest was left out."))
         return tuple(notes)
 
     @property

@@ -49,11 +49,12 @@ def requires(action: Action, *, visit: bool | None = None, from_editor: bool = F
         request.state.rule = request.state.refusal if identity is None else decision.reason
         if identity is None:
             raise NotSignedIn(
-                f"Please sign in: {request.state.refusal}.",
+                "Please sign in: {reason}.",
                 tip="open the course through your university's login.",
+                reason=request.state.refusal,
             )
         if not decision.allowed:
-            raise Forbidden(f"{identity.user} may not do this: {decision.reason}.")
+            raise Forbidden("{user} may not do this: {rule}.", user=identity.user, rule=decision.reason)
         await _hide(request, identity)
         await forms.check(request, identity, _editors_word(request) if from_editor else None)
         owner = request.path_params.get("user", identity.user)
@@ -95,4 +96,4 @@ async def _hide(request: Request, identity: Identity) -> None:
     if named is not None and work is not None and await work.is_hidden(identity.user, named):
         request.state.rule = "students do not see this item now"
         there = await asyncio.to_thread(work.releases.there)
-        raise NotFound(f"No release named {shown(named)}. {there}")
+        raise NotFound("No release named {name}. {there}", name=shown(named), there=there)

@@ -23,6 +23,7 @@ from mograder.hub.identity.policy import Action
 from mograder.hub.news import Streams
 from mograder.hub.pages import bar
 from mograder.hub.pages.assets import static_table
+from mograder.hub.pages.language import tell
 from mograder.hub.teaching.messages import Messages
 from mograder.hub.teaching.visits import Visits
 from mograder.sessions.model import Session, SessionKey, State
@@ -73,7 +74,7 @@ async def validate(
     work: Coursework = Work,
 ) -> Response:
     """The checks of the notebook as it is saved now."""
-    result = schema.Validation(**await work.validate(user, assignment))
+    result = schema.Validation(**tell(await work.validate(user, assignment)))
     return JSONResponse(result.model_dump())
 
 
@@ -98,7 +99,7 @@ async def keep(
     """Somebody is still at work: the session is not stopped for being idle."""
     session = work.sessions.get(SessionKey("edit", user, assignment))
     if session is None or not session.live:
-        raise NotFound(f"{assignment} is not running.", tip="open it again.")
+        raise NotFound("{item} is not running.", tip="open it again.", item=assignment)
     work.sessions.active(session.id)
     return JSONResponse(schema.Ok().model_dump())
 

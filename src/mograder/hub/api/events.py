@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from mograder.hub.checking import Checking
+from mograder.hub.pages.language import tell
+from mograder.sentences import Sentence
 from mograder.sessions.manager import Sessions
 from mograder.sessions.model import SessionKey, State
 from mograder.sessions.progress import Event
@@ -23,7 +25,7 @@ async def stream(sessions: Sessions, key: SessionKey) -> AsyncIterator[bytes]:
     """The events of ``key`` from the first to the last; a session that is up is ready at once."""
     session = sessions.get(key)
     if session is not None and session.state is State.READY:
-        yield encode(Event("ready", "The notebook is ready.", url=session.url))
+        yield encode(Event("ready", Sentence("The notebook is ready."), url=session.url))
         return
     async for piece in _kept_alive(sessions.progress(key).watch()):
         yield b": still here\n\n" if piece is None else encode(piece)
@@ -37,7 +39,7 @@ async def checks(checking: Checking, user: str, item: str) -> AsyncIterator[byte
         elif isinstance(piece, CheckResult):
             yield _encode("check", piece.to_json())
         else:
-            yield _encode("step", {"text": piece})
+            yield _encode("step", {"text": tell(piece)})
     yield _encode("end", {})
 
 
@@ -61,9 +63,10 @@ async def _kept_alive(events: AsyncIterator[T]) -> AsyncIterator[T | None]:
 
 def encode(event: Event) -> bytes:
     """One event in the format of the HTML standard, section 9.2."""
+    said = tell(event.detail)
     data = {
-        "text": event.detail,
-        "detail": event.detail,
+        "text": said,
+        "detail": said,
         "url": event.url,
         "log_tail": event.log_tail,
         "place": event.place,

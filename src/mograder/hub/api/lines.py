@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from mograder.errors import MograderError
+from mograder.sentences import Sentence
 
 log = logging.getLogger("mograder.hub")
 
@@ -59,7 +60,7 @@ async def _outcome(work: Callable[[Say], Awaitable[dict[str, Any]]], say: Say) -
         return {"detail": str(error), "status": error.status}
     except Exception:
         log.exception("something of ours broke")
-        return {"detail": "The hub failed; its log says why.", "status": 500}
+        return {"detail": Sentence("The hub failed; its log says why."), "status": 500}
 
 
 def _line(what: dict[str, Any]) -> bytes:

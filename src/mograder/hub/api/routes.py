@@ -21,6 +21,7 @@ from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.middleware import from_elsewhere
 from mograder.hub.overview import ItemState
+from mograder.hub.pages.language import tell
 from mograder.sessions.model import Session, SessionKey
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -173,7 +174,7 @@ async def upload(
     limit: int = request.app.state.max_upload
     data = await file.read(limit + 1)
     if len(data) > limit:
-        raise TooLarge(f"A notebook of over {limit >> 20} MB is not accepted; nothing was changed.")
+        raise TooLarge("A notebook of over {size} MB is not accepted; nothing was changed.", size=limit >> 20)
     await request.app.state.belongings.check_room(user, assignment, {f"{assignment}.py": len(data)})
     kept = await work.upload(user, assignment, data)
     return done(request, await replaced(work, user, assignment, kept), said="uploaded", item=assignment)
@@ -215,7 +216,7 @@ async def validate(
     work: Coursework = Work,
 ) -> Response:
     """Run the notebook to its end in a copy and say what its checks found."""
-    result = schema.Validation(**await work.validate(user, assignment))
+    result = schema.Validation(**tell(await work.validate(user, assignment)))
     return done(request, result, said="validated", to=f"results/{user}/{assignment}")
 
 

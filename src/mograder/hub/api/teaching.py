@@ -54,7 +54,7 @@ async def publish(
     given: dict[str, bytes] = {}
     for file in files:
         if (file.filename or "") in given:
-            raise Malformed(f"{file.filename} is there twice.")
+            raise Malformed("{file} is there twice.", file=file.filename)
         given[file.filename or ""] = await file.read()
     dates = Dates(from_, until, zone)
     if MEDIA_TYPE in request.headers.get("accept", ""):

@@ -23,6 +23,7 @@ from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.model import Identity, Role
 from mograder.hub.identity.roster import Roster
+from mograder.sentences import Sentence
 
 COOKIE = "mograder_hub"
 SECURE_COOKIE = "__Host-Http-mograder_hub"
@@ -115,10 +116,10 @@ class Gate:
         """Who was handed over to the content host as ``user`` by a login of this digest, if it still holds."""
         asserted, refusal = self._asserted(list(headers), client)
         if refusal or asserted not in (None, user):
-            return Answer(None, refusal or "somebody else has signed in since")
+            return Answer(None, refusal or Sentence("somebody else has signed in since"))
         known = self._logins.known(login)
         if known is None or known.user != user:
-            return Answer(None, "the login at the hub has ended")
+            return Answer(None, Sentence("the login at the hub has ended"))
         return self._entering(Identity(user, self._role(user), "content"), login)
 
     def holds(self, grant: Grant) -> bool:
@@ -171,15 +172,15 @@ class Gate:
         if not values or not self.is_trusted(client, fields):
             return None, ""
         if len(values) > 1:
-            return None, "the login proxy named two people at once"
+            return None, Sentence("the login proxy named two people at once")
         try:
             user = values[0].decode("utf-8").strip()
         except UnicodeDecodeError:
-            return None, "the login proxy sent a name that is not UTF-8"
+            return None, Sentence("the login proxy sent a name that is not UTF-8")
         if not user:
             return None, ""
         if not is_user_name(user):
-            return None, "the login proxy sent a name that can not be used here"
+            return None, Sentence("the login proxy sent a name that can not be used here")
         return user, ""
 
     def _log_in(self, person: Identity, begin: bool) -> Answer:
@@ -206,7 +207,9 @@ class Gate:
         try:
             person = tokens.opened(self._settings.secret, values[0][7:].decode("ascii").strip())
             self._ledger.check(person)
-        except (NotSignedIn, UnicodeDecodeError) as error:
+        except NotSignedIn as error:
+            return Answer(None, error.whole)
+        except UnicodeDecodeError as error:
             return Answer(None, str(error))
         role = Role.INSTRUCTOR if person.role is Role.INSTRUCTOR else self._role(person.user)
         answer = self._entering(Identity(person.user, role, "token"))
@@ -221,14 +224,16 @@ class Gate:
     def _stranger(self, fields: list[tuple[bytes, bytes]], client: str) -> str:
         """Why nobody is signed in; to who sits where the proxy sits, what it is that is missing."""
         if any(name == self._header for name, _ in fields) and self.is_proxys(client):
-            return f"the login proxy did not send the right {self._settings.proxy_secret_header}"
-        return "nobody is signed in"
+            return Sentence(
+                "the login proxy did not send the right {header}", header=self._settings.proxy_secret_header
+            )
+        return Sentence("nobody is signed in")
 
     def _entering(self, person: Identity, login: str = "") -> Answer:
         """``person``, if they may enter today."""
         if person.is_instructor or self._is_guest(person.user) or self._roster.admits(person.user):
             return Answer(person, login=login)
-        return Answer(None, f"{person.user} is not on the list of this course")
+        return Answer(None, Sentence("{user} is not on the list of this course", user=person.user))
 
 
 def _cookie(fields: list[tuple[bytes, bytes]], wanted: str) -> str | None:

@@ -68,7 +68,9 @@ class Ledger:
         record = self._table.get(token_id)
         if record is None:
             raise NotFound(
-                f'There is no token with the number "{token_id[:64]}".', tip="mograder hub tokens list"
+                'There is no token with the number "{number}".',
+                tip="mograder hub tokens list",
+                number=token_id[:64],
             )
         return record
 

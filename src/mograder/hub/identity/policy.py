@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mograder.hub.identity.model import Identity
+from mograder.sentences import Sentence
 
 
 class Action(StrEnum):
@@ -45,7 +46,7 @@ def allowed(
     if action is Action.PUBLIC:
         return Decision(True, "anybody may")
     if identity is None:
-        return Decision(False, "nobody is signed in")
+        return Decision(False, Sentence("nobody is signed in"))
     if action in _TEACHING:
         return _instructors(identity, action)
     if owner is None or action is Action.USE_HUB:
@@ -54,11 +55,11 @@ def allowed(
         return Decision(True, "it is their own")
     if action in _OWNERS_ALONE and not apart:
         # On one host, a notebook's page acts with the rights of whoever looks at it.
-        return Decision(False, "a live notebook is open to its owner alone")
+        return Decision(False, Sentence("a live notebook is open to its owner alone"))
     return _instructors(identity, action)
 
 
 def _instructors(identity: Identity, action: Action) -> Decision:
     if identity.is_instructor:
         return Decision(True, "instructors may")
-    return Decision(False, f"only instructors may {action.value}")
+    return Decision(False, Sentence("only instructors may {action}", action=Sentence(action.value)))

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from mograder.hub.api import forms
 from mograder.hub.identity.model import Identity
 from mograder.hub.pages import views
+from mograder.hub.pages.language import tell
 from mograder.hub.teaching.desk import Desk
 from mograder.sessions.model import Session
 
@@ -26,7 +27,7 @@ def page(request: Request, who: Identity | None) -> views.Page:
         course_title=state.settings.course.title,
         user=user,
         role="student" if who is None else who.role.value,
-        mode_notice=state.notice,
+        mode_notice=tell(state.notice) if state.notice else None,
         root=root(request),
         csrf="" if who is None else forms.token(state.settings.secret, user),
         # A guest is known by the cookie alone: without it they could never come back to their work.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from mograder.hub.pages.language import gettext
 from mograder.hub.pages.version_views import VersionRow
 from mograder.hub.pages.views import Flash, Page
 
@@ -57,7 +58,7 @@ class Files:
 
 def filled(used: int, quota: int) -> str:
     """How much of the disk space is taken, as ``12 of 1024 MB``: rounded up, so that it never says too little."""
-    return f"{-(-used // (1 << 20))} of {quota >> 20} MB"
+    return gettext("%(used)s of %(quota)s MB") % {"used": -(-used // (1 << 20)), "quota": quota >> 20}
 
 
 FileView = Files

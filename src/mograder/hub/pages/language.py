@@ -13,10 +13,13 @@ from contextvars import ContextVar
 from functools import cache
 from http.cookies import CookieError, SimpleCookie
 from importlib.resources import files
+from typing import Any
 
 from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+
+from mograder.sentences import told
 
 COOKIE = "mograder_language"
 
@@ -31,18 +34,14 @@ def N_(text: str) -> str:
     return text
 
 
-STARTING = (
-    N_("Copying the assignment for you"),
-    N_("Preparing the packages"),
-    N_("Starting the notebook"),
-    N_("Waiting for a free place"),
-)
-"""Steps of a start, which are told in English and translated where they are shown."""
-
-
 def gettext(text: str) -> str:
     """``text`` in the language of this request."""
     return _catalog(_current.get()).gettext(text) if text else ""
+
+
+def tell(what: Any) -> Any:
+    """A sentence, or all that are in ``what``, in the language of this request; a plain string is looked up."""
+    return told(what, gettext)
 
 
 def ngettext(one: str, many: str, number: int) -> str:
@@ -76,6 +75,22 @@ def speaking(code: str) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def of_request(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The language to answer in: a person's own, and English for a program.
+
+    A person reads what a browser shows (a page), and what a page's own script asks for: it sends the page's form
+    token, or listens to events. All others may look for words in the answer.
+    """
+    fields: dict[bytes, str] = {}
+    for name, value in headers:
+        key, text = name.lower(), value.decode("latin-1")
+        fields[key] = f"{fields[key]};{text}" if key in fields else text
+    accepted = fields.get(b"accept", "")
+    if "text/html" in accepted or "text/event-stream" in accepted or b"x-csrf-token" in fields:
+        return choose(fields.get(b"cookie", ""), fields.get(b"accept-language", ""))
+    return "en"
 
 
 def choose(cookie: str, wanted: str) -> str:

@@ -56,7 +56,7 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(
         bdi=_bdi,
         safe=Markup,
-        tr=language.gettext,
+        tr=language.tell,
         language=language.language,
         languages=language.LANGUAGES,
         texts=language.texts,

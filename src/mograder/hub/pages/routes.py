@@ -23,7 +23,7 @@ from mograder.hub.pages import views
 from mograder.hub.pages.assets import packed, static_table
 from mograder.hub.pages.common import page, root, session_row, title
 from mograder.hub.pages.file_views import filled
-from mograder.hub.pages.language import N_, gettext
+from mograder.hub.pages.language import N_, gettext, tell
 from mograder.hub.pages.render import render
 from mograder.hub.releases import ItemType
 from mograder.hub.workspaces import FileStatus
@@ -113,8 +113,8 @@ async def results(
     """What the last validation found."""
     found = await work.last_result(user, item)
     if found is None:
-        raise NotFound(f"{item} was not validated yet.", tip="press Validate.")
-    return HTMLResponse(render(_report(page(request, who), user, item, found)))
+        raise NotFound("{item} was not validated yet.", tip="press Validate.", item=item)
+    return HTMLResponse(render(_report(page(request, who), user, item, tell(found))))
 
 
 @router.get("/static/{version}/{name}")
@@ -184,7 +184,7 @@ async def _disk(request: Request, user: str, state: ItemState) -> str:
 def item_row(request: Request, state: ItemState, disk: str = "") -> views.ItemRow:
     """An assignment as the person who looks sees it."""
     due = request.app.state.due_dates.get(state.name)
-    check = None if not state.total else f"{state.passed} of {state.total}"
+    check = None if not state.total else views.Tally(state.passed or 0, state.total)
     return views.ItemRow(
         name=state.name,
         title=title(state.name),

@@ -16,6 +16,7 @@ from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import teach_views as views
+from mograder.hub.pages import words
 from mograder.hub.pages.common import OnDesk, moment, page, root, title
 from mograder.hub.pages.language import N_, gettext, ngettext
 from mograder.hub.pages.render import render
@@ -24,6 +25,7 @@ from mograder.hub.releases import Release
 from mograder.hub.teaching import audit_search
 from mograder.hub.teaching.desk import Desk
 from mograder.hub.teaching.messages import Messages
+from mograder.sentences import Sentence
 from mograder.sessions.model import SessionKey
 
 router = APIRouter(include_in_schema=False)
@@ -145,7 +147,7 @@ async def stop(
     work: Coursework = Work,
 ) -> Response:
     """End somebody's notebook."""
-    terminated = await work.sessions.stop(SessionKey(kind, user, item), "An instructor stopped it.")
+    terminated = await work.sessions.stop(SessionKey(kind, user, item), Sentence("An instructor stopped it."))
     return _back(request, "stopped", {"status": "ok", "terminated": terminated})
 
 
@@ -170,7 +172,7 @@ async def stop_all(
     request: Request, who: Identity = requires(Action.TEACH), work: Coursework = Work
 ) -> Response:
     """End every notebook of the course."""
-    number = await work.sessions.stop_all("An instructor stopped every notebook.")
+    number = await work.sessions.stop_all(Sentence("An instructor stopped every notebook."))
     return _back(request, "stopped-all", {"status": "ok", "terminated": number})
 
 
@@ -205,7 +207,7 @@ def _items(
             release.name,
             title(release.name),
             release.type.value,
-            release.window.words,
+            words.window(release.window),
             ready,
             begun[release.name],
             up[release.name],

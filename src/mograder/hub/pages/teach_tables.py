@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
@@ -18,24 +18,53 @@ from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.pages import teach_views as views
+from mograder.hub.pages import words
 from mograder.hub.pages.common import OnDesk, moment, page, root
-from mograder.hub.pages.language import N_, gettext
+from mograder.hub.pages.language import N_, gettext, tell
 from mograder.hub.pages.render import render
 from mograder.hub.pages.views import path
 from mograder.hub.store.state import TokenRecord
 from mograder.hub.teaching import audit_search, tabular
 from mograder.hub.teaching.desk import Desk
 from mograder.hub.teaching.people import everybody
+from mograder.sentences import Sentence
 
 router = APIRouter(include_in_schema=False)
 
 SHOWN = 200
 """Rows on one page; an export has them all."""
 
+_AUDIT = (
+    N_("When"),
+    N_("Who"),
+    N_("Role"),
+    N_("Via"),
+    N_("From"),
+    N_("Did"),
+    N_("Action"),
+    N_("Owner"),
+    N_("Item"),
+    N_("Status"),
+    N_("Outcome"),
+    N_("Rule"),
+)
+"""The columns of `audit_search.COLUMNS`."""
+
+_AUDIT_WORDS = {
+    "Role": words.ROLES,
+    "Via": words.ENTRANCES,
+    "Action": words.ACTIONS,
+    "Outcome": words.OUTCOMES,
+}
+
 MOST_ENTRIES = 100_000
 """Of the audit log in one export."""
 
 _GOOD = "in force"
+
+_Words = Mapping[str, Mapping[str, str]]
+
+_NO_WORDS: _Words = {}
 
 _TONES = {
     "ok": "good",
@@ -86,8 +115,9 @@ async def people(
         (N_("Name"), N_("Role"), N_("May enter"), N_("Last seen"), N_("Begun"), N_("Checks passed")),
         gettext("Nobody is on the list and nobody has been here."),
         link=lambda row: path("teach", "student", row[0]),
+        words={"Role": words.ROLES, "May enter": words.YES_OR_NO},
     )
-    return table.answer(request, who, tabular.search(rows, q), q, format)
+    return table.answer(request, who, rows, q, format)
 
 
 @router.get("/teach/tokens")
@@ -110,8 +140,9 @@ async def bearer_tokens(
         gettext("Nobody has made a token."),
         link=lambda row: path("teach", "tokens", row[0], "revoke") if row[3] == _GOOD else None,
         said=gettext("It is revoked: nobody can use it any more.") if done == "revoked" else None,
+        words={"Role": words.ROLES, "State": words.TOKENS},
     )
-    return table.answer(request, who, tabular.search(rows, q), q, format)
+    return table.answer(request, who, rows, q, format)
 
 
 @router.get("/teach/tokens/{number}/revoke")
@@ -158,20 +189,21 @@ async def audit(
     wanted = q.casefold().split()
 
     def matches(entry: dict[str, object]) -> bool:
-        text = "\n".join(str(value) for value in entry.values()).casefold()
+        said = [*map(str, entry.values()), *_translated(audit_search.row(entry), _AUDIT, _AUDIT_WORDS)]
+        text = "\n".join(said).casefold()
         return all(word in text for word in wanted)
 
     most = MOST_ENTRIES if format else 5 * SHOWN
     found = await asyncio.to_thread(audit_search.entries, desk.audit, most, matches)
-    columns = tuple(column.capitalize() for column in audit_search.COLUMNS)
     table = _Table(
         "audit",
         N_("Audit log"),
         gettext("Every change, every refusal with its rule, every look at somebody's work; newest first."),
-        columns,
+        _AUDIT,
         gettext("Nothing was done yet."),
+        words=_AUDIT_WORDS,
     )
-    return table.answer(request, who, [audit_search.row(entry) for entry in found], q, format)
+    return table.answer(request, who, [audit_search.row(entry) for entry in found], q, format, searched=True)
 
 
 @router.get("/teach/health")
@@ -200,11 +232,13 @@ async def health(
     table = _Table(
         "health",
         N_("Health"),
-        gettext("%(lead)s Isolation: %(verdict)s.") % {"lead": lead, "verdict": found.verdict},
+        gettext("%(lead)s Isolation: %(verdict)s.")
+        % {"lead": lead, "verdict": gettext(words.VERDICTS_ON_ISOLATION[found.verdict])},
         (N_("What"), N_("State"), N_("Detail"), N_("What to do")),
         gettext("Nothing was found."),
+        words={"What": words.PROBES, "State": words.LEVELS},
     )
-    return table.answer(request, who, tabular.search(rows, q), q, format)
+    return table.answer(request, who, rows, q, format)
 
 
 def _token_row(token: TokenRecord, now: datetime) -> tuple[str, ...]:
@@ -215,7 +249,10 @@ def _token_row(token: TokenRecord, now: datetime) -> tuple[str, ...]:
 
 
 class _Table:
-    """A table that answers as a page, as CSV or as JSON."""
+    """A table that answers as a page, as CSV or as JSON.
+
+    ``words`` are those of a column that a page says in its reader's language; an export stays as it is.
+    """
 
     def __init__(
         self,
@@ -226,7 +263,9 @@ class _Table:
         empty: str,
         link: Callable[[Sequence[str]], str | None] | None = None,
         said: str | None = None,
+        words: _Words = _NO_WORDS,
     ) -> None:
+        self._words = words
         self._said = said
         self._section = section
         self._title = title
@@ -236,8 +275,18 @@ class _Table:
         self._link = link
 
     def answer(
-        self, request: Request, who: Identity, rows: Sequence[Sequence[str]], q: str, format: str
+        self,
+        request: Request,
+        who: Identity,
+        rows: Sequence[Sequence[str]],
+        q: str,
+        format: str,
+        *,
+        searched: bool = False,
     ) -> Response:
+        if not searched:  # for the words as they are kept, and as they are shown
+            columns, words = self._columns, self._words
+            rows = tabular.search(rows, q, lambda row: [*row, *_translated(row, columns, words)])
         if format == "csv":
             return attachment(tabular.to_csv(self._columns, rows), f"{self._section}.csv", "text/csv")
         if format == "json":
@@ -262,5 +311,23 @@ class _Table:
         return HTMLResponse(render(view))
 
     def _cells(self, row: Sequence[str]) -> tuple[views.Cell, ...]:
-        first = views.Cell(row[0], None if self._link is None else self._link(row))
-        return (first, *(views.Cell(cell, tone=_TONES.get(cell, "")) for cell in row[1:]))
+        link = None if self._link is None else self._link(row)
+        cells = zip(self._columns, row, strict=True)
+        return tuple(
+            self._cell(column, text, None if at else link) for at, (column, text) in enumerate(cells)
+        )
+
+    def _cell(self, column: str, text: str, url: str | None) -> views.Cell:
+        if isinstance(text, Sentence):
+            return views.Cell(tell(text), url, ours=True)
+        words = self._words.get(column, {})
+        if text not in words:
+            return views.Cell(text, url)
+        return views.Cell(gettext(words[text]), url, _TONES.get(text, ""), ours=True)
+
+
+def _translated(row: Sequence[str], columns: Sequence[str], words: _Words) -> list[str]:
+    """The cells of ``row`` that are words of ours, in the language of this request."""
+    said = [tell(text) for text in row if isinstance(text, Sentence)]
+    pairs = zip(columns, row, strict=True)
+    return said + [gettext(words[column][text]) for column, text in pairs if text in words.get(column, {})]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from mograder.hub.pages.views import Check, Dashboard, Page, path
+from mograder.hub.pages.views import Check, Dashboard, Page, Tally, path
 from mograder.hub.teaching.radar import CheckStanding, Cluster
 
 Section = Literal["course", "radar", "people", "tokens", "audit", "health", "preview"]
@@ -118,11 +118,13 @@ class Radar:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table. ``url`` is relative to the hub's root; ``tone`` is good, warn or bad."""
+    """One cell of a table. ``url`` is relative to the hub's root; ``tone`` is good, warn or bad; ``ours``: it is a
+    word of the hub's, not of anybody's making."""
 
     text: str
     url: str | None = None
     tone: str = ""
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ class StudentItem:
     name: str
     title: str
     state: str
-    checks: str | None
+    checks: Tally | None
     active: bool
 
 

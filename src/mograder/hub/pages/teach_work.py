@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -17,6 +18,7 @@ from mograder.hub.overview import ItemState
 from mograder.hub.pages import teach_views as views
 from mograder.hub.pages import words
 from mograder.hub.pages.common import OnDesk, page, title
+from mograder.hub.pages.language import tell
 from mograder.hub.pages.render import render
 from mograder.hub.pages.routes import checks_of, item_row, plain_words
 from mograder.hub.pages.views import Dashboard, LectureRow, Page
@@ -26,6 +28,8 @@ from mograder.hub.teaching.desk import Desk
 from mograder.notebook.read import parse_notebook
 
 router = APIRouter(include_in_schema=False)
+
+_NOTHING: dict[str, Any] = {"checks": (), "cell_errors": (), "html_available": False}
 
 _READABLE = 20 << 20  # bytes of a notebook that is shown
 
@@ -77,7 +81,7 @@ async def help_(
     """A student's notebook as text. Nothing of it is run, here or in the browser."""
     data = await work.read_notebook(user, item)
     state = await work.item(user, item)
-    found = await work.last_result(user, item) or {"checks": (), "cell_errors": (), "html_available": False}
+    found = tell(await work.last_result(user, item) or _NOTHING)
     cells, trouble = await asyncio.to_thread(_cells, data, item)
     view = views.Help(
         page(request, who),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mograder.hub.pages import words
+from mograder.hub.pages.language import gettext
 from mograder.hub.pages.views import Flash, Page
 from mograder.notebook.difference import CellChange
 
@@ -101,11 +102,16 @@ class Compare:
         """``2 cells changed, 1 added; 14 are the same``."""
         counts = {kind: sum(cell.kind == kind for cell in self.cells) for kind in words.CHANGES}
         changed = [
-            f"{count} {words.CHANGES[kind]}" for kind, count in counts.items() if count and kind != "same"
+            f"{count} {gettext(words.CHANGES[kind])}"
+            for kind, count in counts.items()
+            if count and kind != "same"
         ]
         if not changed:
-            return "no difference"
-        return f"{', '.join(changed)}; {counts['same']} the same"
+            return gettext("no difference")
+        return gettext("%(changes)s; %(number)s the same") % {
+            "changes": ", ".join(changed),
+            "number": counts["same"],
+        }
 
     @property
     def stretches(self) -> list[CellChange | int]:

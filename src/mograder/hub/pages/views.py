@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 from mograder.errors import MograderError, SessionFailed, UnsafeNotebook
 from mograder.hub.pages import words
-from mograder.hub.pages.language import N_
+from mograder.hub.pages.language import N_, gettext
 
 
 def path(*parts: str) -> str:
@@ -85,14 +85,24 @@ class Flash:
     kind: Literal["done", "failed"] = "done"
 
 
+class Tally(NamedTuple):
+    """How many checks pass, of how many; ``str()`` says it in the language of the request."""
+
+    passed: int
+    total: int
+
+    def __str__(self) -> str:
+        return gettext("%(passed)s of %(total)s") % self._asdict()
+
+
 @dataclass(frozen=True)
 class ItemRow:
     """An assignment of the person who looks.
 
     ``file_status`` is the contract's word. ``exported_before`` says that some version was exported already.
-    ``last_check`` is ``"3 of 5"``, and ``check_current`` says whether that is true of the copy as it is now.
-    ``disk`` is ``"980 of 1024 MB"`` when that is nearly all there is. ``visible`` is false for an item that only
-    instructors see.
+    ``check_current`` says whether ``last_check`` is true of the copy as it is now.
+    ``disk`` is ``"980 of 1024 MB"`` when that is nearly all there is.
+    ``visible`` is false for an item that only instructors see.
     """
 
     name: str
@@ -101,7 +111,7 @@ class ItemRow:
     session_active: bool
     has_release: bool
     due: datetime | None = None
-    last_check: str | None = None
+    last_check: Tally | None = None
     update_available: bool = False
     visible: bool = True
     exported_before: bool = False
@@ -125,8 +135,7 @@ class ItemRow:
     @property
     def all_pass(self) -> bool:
         """Whether the last validation found nothing left to do."""
-        passed, _, total = (self.last_check or "").partition(" of ")
-        return passed == total != "0" and bool(passed)
+        return self.last_check is not None and self.last_check.passed == self.last_check.total > 0
 
     @property
     def next_action(self) -> Literal["download", "edit", "validate", "export", "none"]:

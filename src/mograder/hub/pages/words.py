@@ -8,6 +8,7 @@ from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal
 
 from mograder.hub.pages.language import N_, gettext, locale, ngettext
+from mograder.hub.visibility import Window
 
 STATES = {
     "not_started": N_("Not started"),
@@ -42,6 +43,87 @@ CHANGES = {
     "same": N_("the same"),
 }
 """What became of a cell from one version to another."""
+
+ROLES = {"student": N_("Student"), "instructor": N_("Instructor")}
+
+VERDICTS_ON_ISOLATION = {
+    "strict": N_("strict"),
+    "standard": N_("standard"),
+    "degraded": N_("degraded"),
+    "refuse": N_("refused"),
+    "off": N_("off"),
+}
+
+MEANS = (N_("cgroup v2"), N_("cgroup v1"), N_("rlimits and a watchdog"))
+"""Of holding a notebook to its limits."""
+
+TYPES = (N_("assignment"), N_("lecture"))
+
+PROBES = {
+    "secret": N_("secret"),
+    "marimo": N_("marimo"),
+    "uv": N_("uv"),
+    "sandbox": N_("sandbox"),
+    "machine": N_("machine"),
+    "kernel": N_("kernel"),
+    "bubblewrap": N_("bubblewrap"),
+    "user namespaces": N_("user namespaces"),
+    "supplementary groups": N_("supplementary groups"),
+    "a host user per student": N_("a host user per student"),
+    "limits": N_("limits"),
+    "containment": N_("containment"),
+    "forked sessions": N_("forked sessions"),
+    "disk": N_("disk"),
+    "private state": N_("private state"),
+    "protected links": N_("protected links"),
+    "swap": N_("swap"),
+    "kernel hardening": N_("kernel hardening"),
+    "inotify instances": N_("inotify instances"),
+    "login proxy": N_("login proxy"),
+    "proxy secret": N_("proxy secret"),
+    "host names": N_("host names"),
+    "content host": N_("content host"),
+    "state": N_("state"),
+    "notebooks": N_("notebooks"),
+    "releases": N_("releases"),
+    "space": N_("space"),
+    "published": N_("published"),
+}
+"""What is looked at on the page about the hub's health."""
+
+YES_OR_NO = {"yes": N_("yes"), "no": N_("no")}
+
+TOKENS = {"in force": N_("in force"), "ended": N_("ended"), "revoked": N_("revoked")}
+"""How a bearer token stands."""
+
+LEVELS = {"ok": N_("ok"), "warn": N_("look at it"), "fail": N_("fails")}
+"""What a probe of the machine found."""
+
+OUTCOMES = {"done": N_("done"), "refused": N_("refused"), "failed": N_("failed")}
+"""What became of a request."""
+
+ENTRANCES = {
+    "proxy": N_("login proxy"),
+    "dev": N_("guest"),
+    "token": N_("token"),
+    "cookie": N_("cookie"),
+    "content": N_("content host"),
+}
+"""Through what somebody came in, in a table."""
+
+ACTIONS = {
+    "public": N_("public"),
+    "use the hub": N_("use the hub"),
+    "view work": N_("view work"),
+    "change work": N_("change work"),
+    "control a session": N_("control a session"),
+    "use a session": N_("use a session"),
+    "publish": N_("publish"),
+    "manage users": N_("manage users"),
+    "manage tokens": N_("manage tokens"),
+    "see and steer the whole course": N_("see and steer the whole course"),
+}
+"""What a route lets happen; the values of `mograder.hub.identity.policy.Action`."""
 
 PROBLEMS = {
     400: N_("This can not be used"),
@@ -130,6 +212,22 @@ def day(when: datetime) -> str:
 def month(when: datetime) -> str:
     """The short name of a month."""
     return str(format_datetime(when.replace(tzinfo=None), "MMM", locale=locale()))
+
+
+def window(seen: Window) -> str:
+    """When students see an item."""
+    values = {"zone": seen.zone}
+    if seen.begin:
+        values["begin"] = day(seen.begin)
+    if seen.end:
+        values["end"] = day(seen.end)
+    if seen.begin and seen.end:
+        return gettext("Students see it from %(begin)s until %(end)s (%(zone)s)") % values
+    if seen.begin:
+        return gettext("Students see it from %(begin)s (%(zone)s)") % values
+    if seen.end:
+        return gettext("Students see it until %(end)s (%(zone)s)") % values
+    return gettext("Everybody sees it")
 
 
 def moment(when: datetime) -> str:

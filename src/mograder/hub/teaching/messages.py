@@ -28,7 +28,7 @@ class Messages:
         if not text:
             raise Malformed("The message is empty, so nothing was sent.")
         if len(text) > MAX_CHARACTERS:
-            raise Malformed(f"A message has at most {MAX_CHARACTERS} characters; nothing was sent.")
+            raise Malformed("A message has at most {most} characters; nothing was sent.", most=MAX_CHARACTERS)
         message = self._table.add(author, text, self._clock())
         self._all.insert(0, message)
         return message

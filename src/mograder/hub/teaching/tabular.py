@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -29,7 +29,11 @@ def harmless(cell: str) -> str:
     return f"'{cell}" if cell.lstrip(" \u00a0").startswith(_FORMULA) else cell
 
 
-def search(rows: Iterable[Sequence[str]], words: str) -> list[Sequence[str]]:
-    """The rows in which every word occurs somewhere, in upper or lower case."""
+def search(
+    rows: Iterable[Sequence[str]],
+    words: str,
+    said: Callable[[Sequence[str]], Sequence[str]] = lambda row: row,
+) -> list[Sequence[str]]:
+    """The rows in which every word occurs somewhere, in upper or lower case; ``said`` is what a row says."""
     wanted = words.casefold().split()
-    return [row for row in rows if all(any(w in cell.casefold() for cell in row) for w in wanted)]
+    return [row for row in rows if all(any(w in cell.casefold() for cell in said(row)) for w in wanted)]

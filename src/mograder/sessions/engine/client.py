@@ -12,6 +12,7 @@ from typing import Any
 
 from mograder.errors import EnvironmentFailed, MograderError, SandboxError, SessionFailed
 from mograder.marimo_adapter import control
+from mograder.sentences import unpacked
 from mograder.sessions.engine.protocol import PROTOCOL, Ended
 
 ANSWER_SECONDS = 150.0
@@ -75,11 +76,13 @@ class EngineClient:
         except TimeoutError:  # an OSError, too
             raise SandboxError("The session engine does not answer.") from None
         except OSError as error:
-            raise SandboxError(f"The session engine can not be reached ({error.strerror}).") from error
+            raise SandboxError(
+                "The session engine can not be reached ({reason}).", reason=error.strerror
+            ) from error
         finally:
             self._waiting.pop(number, None)
         if "error" in said:
-            raise _KINDS.get(said.get("kind", ""), SandboxError)(said["error"])
+            raise _KINDS.get(said.get("kind", ""), SandboxError)(unpacked(said["error"]))
         return said
 
     def close(self) -> None:

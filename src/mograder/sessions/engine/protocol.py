@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from mograder import __version__
+from mograder.sentences import unpacked
 
 PROTOCOL = 2
 """Changes when an engine and a hub of different versions would misunderstand each other."""
@@ -79,4 +80,4 @@ class Ended:
     @classmethod
     def told(cls, message: Mapping[str, Any]) -> Self:
         """As an engine of any version tells it."""
-        return cls(**{name: message[name] for name in cls.__dataclass_fields__ if name in message})
+        return cls(**unpacked({name: message[name] for name in cls.__dataclass_fields__ if name in message}))

@@ -25,6 +25,7 @@ from mograder.sandbox import usage
 from mograder.sandbox.logs import CappedLog
 from mograder.sandbox.rota import Watched
 from mograder.sandbox.watchdog import Watchdog
+from mograder.sentences import Sentence, packed
 from mograder.sessions.engine.loop import turn
 from mograder.sessions.engine.plan import EnginePlan
 from mograder.sessions.engine.protocol import PROTOCOL, Ended, Launch
@@ -89,7 +90,7 @@ class Engine:
                 return
             self._do(client, message, descriptors)
         except (MograderError, OSError, KeyError, TypeError, ValueError) as error:
-            self._answer(client, {}, error=str(error), kind=type(error).__name__)
+            self._answer(client, {}, error=_said(error), kind=type(error).__name__)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -98,7 +99,7 @@ class Engine:
         match message.get("do"):
             case "hello":
                 alive = {name: tenant.how for name, tenant in self._tenants.items()}
-                ended = [asdict(end) for end in self._ended.values()]
+                ended = packed([asdict(end) for end in self._ended.values()])
                 self._answer(
                     client, message, protocol=PROTOCOL, version=__version__, alive=alive, ended=ended
                 )
@@ -135,7 +136,7 @@ class Engine:
                 tenant = self._make(launch, warm, dict(zip(names, given, strict=True)))
                 self._answer(client, message, how=tenant.how)
             except (MograderError, OSError, KeyError, TypeError, ValueError) as error:
-                self._answer(client, message, error=str(error), kind=type(error).__name__)
+                self._answer(client, message, error=_said(error), kind=type(error).__name__)
             finally:
                 for descriptor in given:
                     os.close(descriptor)
@@ -204,7 +205,7 @@ class Engine:
         while len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
         for client in list(self._clients):
-            self._send(client, {"event": "ended", **asdict(end)})
+            self._send(client, {"event": "ended", **packed(asdict(end))})
 
     def _collect_status(self, tenant: Tenant) -> None:
         """Of a forked session its warm process knows how it ended; it says so at once, or never."""
@@ -274,7 +275,9 @@ class Engine:
             self._end(excess.name, excess.reason, excess.detail)
         for name, tenant in list(self._tenants.items()):
             if tenant.overdue:
-                self._end(name, "time", f"{tenant.launch.wall_seconds:.0f} s allowed")
+                self._end(
+                    name, "time", Sentence("{seconds} s allowed", seconds=f"{tenant.launch.wall_seconds:.0f}")
+                )
             elif not tenant.holder.alive() or tenant.reason:
                 self._end(name)
         _reap_orphans({tenant.pid for tenant in self._tenants.values()})
@@ -295,6 +298,11 @@ class Engine:
     def _unwatch(self, thing: Any) -> None:
         with contextlib.suppress(KeyError, ValueError):  # not watched any more
             self._selector.unregister(thing)
+
+
+def _said(error: Exception) -> Any:
+    """An error on its way to the hub, which may tell it in another language."""
+    return packed(error.whole if isinstance(error, MograderError) else str(error))
 
 
 def _discard(reader: int) -> None:

@@ -93,7 +93,7 @@ def _log(path: Path) -> int:
 def _listen(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > 107:
         raise SandboxError(
-            f"The course lies too deep in the file system for a socket: {path}.", tip="move it up."
+            "The course lies too deep in the file system for a socket: {path}.", tip="move it up.", path=path
         )
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

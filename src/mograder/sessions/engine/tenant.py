@@ -20,6 +20,7 @@ from mograder.sandbox.identities import Identities
 from mograder.sandbox.limits import Limits
 from mograder.sandbox.logs import CappedLog
 from mograder.sandbox.profile import Profile
+from mograder.sentences import Sentence
 from mograder.sessions.engine.protocol import HOW_FORKED, HOW_FRESH, Launch
 
 _RLIMIT_NAMES = {
@@ -58,7 +59,8 @@ class Tenant:
     def end(self) -> bool:
         """End every process of it. True when they are gone."""
         if self.cgroup is not None and not self.reason and self.cgroup.usage().out_of_memory:
-            self.reason, self.detail = "memory", f"{self.limits.memory_bytes >> 20} MiB allowed"
+            self.reason = "memory"
+            self.detail = Sentence("{allowed} MiB allowed", allowed=self.limits.memory_bytes >> 20)
         if self.cgroup is not None:
             self.cgroup.kill()  # a group that is out of memory or throttled would take seconds to die
         return self.holder.stop()

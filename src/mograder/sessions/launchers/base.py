@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mograder.errors import SessionFailed
+from mograder.sentences import Sentence
 from mograder.sessions.model import Handle, LaunchSpec, Use
 
 LOG_LIMIT = 1 << 20
@@ -73,7 +74,7 @@ def listen(path: Path) -> socket.socket:
     """
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise SessionFailed(
-            f"The course lies too deep in the file system for a socket: {path}.", tip="move it up."
+            "The course lies too deep in the file system for a socket: {path}.", tip="move it up.", path=path
         )
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -86,6 +87,13 @@ def listen(path: Path) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def ended_with(status: int) -> str:
+    """How a server ended, in a sentence; empty when it ended well."""
+    if status < 0:
+        return Sentence("Its server was ended by signal {number}.", number=-status)
+    return Sentence("Its server ended with status {number}.", number=status) if status else ""
 
 
 def log_tail(path: Path, limit: int = 4000) -> str:

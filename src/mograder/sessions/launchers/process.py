@@ -16,7 +16,7 @@ from mograder.errors import SessionFailed
 from mograder.marimo_adapter import options
 from mograder.sandbox import usage
 from mograder.sessions import processes
-from mograder.sessions.launchers.base import listen
+from mograder.sessions.launchers.base import ended_with, listen
 from mograder.sessions.model import Handle, LaunchSpec, Use
 
 
@@ -68,7 +68,7 @@ class ProcessLauncher:
         if child is None:
             return ""
         status = child.wait()  # it has ended, so this waits for nothing
-        return "" if status == 0 else f"Its server ended with {_words(status)}."
+        return ended_with(status)
 
     async def measure(self, handles: Iterable[Handle]) -> list[Use | None]:
         return await asyncio.to_thread(lambda: [_use(handle) for handle in handles])
@@ -94,8 +94,10 @@ class ProcessLauncher:
                 )
             except OSError as error:
                 raise SessionFailed(
-                    f"The interpreter of {spec.key.item} can not be started ({error.strerror}).",
+                    "The interpreter of {item} can not be started ({reason}).",
                     tip="publish the item again, so that its environment is built anew.",
+                    item=spec.key.item,
+                    reason=error.strerror,
                 ) from error
 
 
@@ -117,7 +119,3 @@ def _use(handle: Handle) -> Use | None:
     pids = processes.descendants(handle.pid)
     memory = sum(usage.proportional_bytes(pid) for pid in pids)
     return Use(memory, sum(usage.cpu_seconds(pid) for pid in pids))
-
-
-def _words(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"status {status}"

@@ -14,11 +14,12 @@ from mograder.errors import MograderError, SandboxError
 from mograder.marimo_adapter import options
 from mograder.sandbox.identities import Identities
 from mograder.sandbox.limits import Limits
+from mograder.sentences import Sentence
 from mograder.sessions.engine.client import EngineClient
 from mograder.sessions.engine.former import Former
 from mograder.sessions.engine.protocol import Ended, Launch, is_ours
 from mograder.sessions.engine.starter import EnginePlaces, start
-from mograder.sessions.launchers.base import listen
+from mograder.sessions.launchers.base import ended_with, listen
 from mograder.sessions.launchers.slots import Slots, give_workspace
 from mograder.sessions.model import Handle, LaunchSpec, Use
 
@@ -211,7 +212,7 @@ class WarmLauncher:
         except OSError as error:
             said = (self._places.directory / "engine.log").read_text(errors="replace")[-500:]
             raise SandboxError(
-                f"The session engine did not come up ({error.strerror}). {said}".strip()
+                "The session engine did not come up ({reason}). {log}", reason=error.strerror, log=said
             ) from error
 
     async def _ask_launch(self, launch: Launch, descriptors: Mapping[str, int]) -> dict[str, Any]:
@@ -242,15 +243,22 @@ def sentence(end: Ended) -> str:
     """Why a session ended, for its owner; empty when it ended by itself without a fault."""
     match end.reason:
         case "memory":
-            return f"It used more memory than it may ({end.detail}) and was stopped. What was saved is safe."
+            return Sentence(
+                "It used more memory than it may ({detail}) and was stopped. What was saved is safe.",
+                detail=end.detail,
+            )
         case "disk":
-            return f"It filled more disk space than it may ({end.detail}) and was stopped. What was saved is safe."
+            return Sentence(
+                "It filled more disk space than it may ({detail}) and was stopped. What was saved is safe.",
+                detail=end.detail,
+            )
         case "processes":
-            return f"It started more processes than it may ({end.detail}) and was stopped. What was saved is safe."
+            return Sentence(
+                "It started more processes than it may ({detail}) and was stopped. What was saved is safe.",
+                detail=end.detail,
+            )
         case "engine":
-            return "The part of the hub that runs notebooks was restarted. What was saved is safe."
+            return Sentence("The part of the hub that runs notebooks was restarted. What was saved is safe.")
         case "stopped":
             return ""
-    if end.status < 0:
-        return f"Its server was ended by signal {-end.status}."
-    return f"Its server ended with status {end.status}." if end.status else ""
+    return ended_with(end.status)

@@ -26,7 +26,7 @@ function step({ text, state = "running", place, estimate }) {
   if (text && last?.dataset.text === text) last.dataset.state = state;
   else if (text) {
     if (last?.dataset.state === "running") last.dataset.state = "done";
-    const item = make("li", {}, t(text));
+    const item = make("li", {}, text);
     Object.assign(item.dataset, { text, state });
     steps.append(item);
   }
