@@ -95,8 +95,8 @@ def test_the_type_is_the_one_asked_for(hub: RunningHub) -> None:
         ({"A3-Bad.py": b"# /// script\n# ///\n" + notebook("x")}, 422, "a second script header"),
         (
             {"A3-Bad.py": notebook("x").replace(b'"marimo"]', b'"marimo", "no-such-package-of-ours-1"]')},
-            500,
-            "no-such-package-of-ours-1",
+            422,
+            "A3-Bad.py:3: no-such-package-of-ours-1 can not be had: the index has no package of that name.",
         ),
     ],
 )
@@ -109,6 +109,18 @@ def test_what_can_not_be_published_changes_nothing(
     assert word in answer.json()["detail"]
     with client(hub) as prof:
         assert b"Before" in prof.get("release/A3-Bad/A3-Bad.py").content
+
+
+def test_an_index_that_is_away_is_nobodys_fault_and_can_be_tried_again(course_root: Path) -> None:
+    course = make_course(course_root / "no-index", '[hub]\nuv_cache_dir = "empty"\n')
+    cut_off = {"MOGRADER_HUB_SECRET": SECRET, "UV_OFFLINE": "1"}
+    with running(course, dev=False, env=cut_off) as hub:
+        answer = send(hub, "A1-Answer", {"A1-Answer.py": notebook("Second")})
+        assert answer.status_code == 503, answer.text
+        assert "the package index can not be reached" in answer.json()["detail"]
+        assert int(answer.headers["retry-after"]) > 0
+        with client(hub) as prof:
+            assert b"The answer" in prof.get("release/A1-Answer/A1-Answer.py").content
 
 
 def test_students_can_not_teach(hub: RunningHub) -> None:

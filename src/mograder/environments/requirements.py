@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from mograder.errors import EnvironmentFailed
+from mograder.errors import UnusablePackages
 from mograder.notebook import metadata
 
 
@@ -33,7 +33,7 @@ class Requirements:
     def from_notebook(cls, text: str, *, name: str = "notebook") -> Requirements:
         """The requirements in the header of the notebook ``text``; ``name`` is what messages call it.
 
-        Raises ``Malformed`` if the header is not TOML, ``EnvironmentFailed`` if it asks for something that is
+        Raises ``Malformed`` if the header is not TOML, ``UnusablePackages`` if it asks for something that is
         no package of an index (an address or a path would let a notebook choose what the hub reads).
         """
         block = metadata.read(text, name)
@@ -64,11 +64,11 @@ class Requirements:
         return tuple(sorted([*others, f"marimo{'[' + ','.join(extras) + ']' if extras else ''}=={version}"]))
 
     def check_python(self, version: str = platform.python_version()) -> None:
-        """Raise ``EnvironmentFailed`` if the notebook can not run on Python ``version``."""
+        """Raise ``UnusablePackages`` if the notebook can not run on Python ``version``."""
         if self.requires_python and not SpecifierSet(self.requires_python).contains(
             version, prereleases=True
         ):
-            raise EnvironmentFailed(
+            raise UnusablePackages(
                 f"{self.source} asks for Python {self.requires_python}, and the hub runs Python {version}.",
                 tip="change requires-python in the notebook, or install mograder with that Python.",
             )
@@ -76,7 +76,7 @@ class Requirements:
 
 def _strings(value: object, name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise EnvironmentFailed(f"dependencies in {name} must be a list of strings.")
+        raise UnusablePackages(f"dependencies in {name} must be a list of strings.")
     return [str(entry) for entry in value]
 
 
@@ -85,9 +85,9 @@ def _package(entry: str, where: str) -> Requirement:
         package = Requirement(entry)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        raise EnvironmentFailed(f"{where}: {entry!r} is not a package requirement: {reason}.") from error
+        raise UnusablePackages(f"{where}: {entry!r} is not a package requirement: {reason}.") from error
     if package.url:
-        raise EnvironmentFailed(
+        raise UnusablePackages(
             f"{where}: {package.name} is asked for by its address; only the index is used.",
             tip=f'write "{package.name}" or "{package.name}==VERSION".',
         )
@@ -99,7 +99,7 @@ def _python_range(block: Mapping[str, Any], name: str) -> str:
     try:
         return str(SpecifierSet(value)) if isinstance(value, str) else str(SpecifierSet(str(value)))
     except InvalidSpecifier as error:
-        raise EnvironmentFailed(
+        raise UnusablePackages(
             f"requires-python = {value!r} in {name} is not a range of versions."
         ) from error
 

@@ -54,7 +54,8 @@ class Publishing:
         ``type_`` None: what the notebook's header says (``mograder-type``), else an assignment.
 
         Raises:
-            NameRefused, Malformed, NotANotebook, Conflict: the files. EnvironmentFailed: a package.
+            NameRefused, Malformed, NotANotebook, Conflict: the files. UnusablePackages: a package.
+            IndexUnreachable, EnvironmentFailed: the packages, and not by the notebook's fault.
         """
         item_name(name)
         for file in files:
