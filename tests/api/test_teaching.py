@@ -42,11 +42,12 @@ def send(hub: RunningHub, name: str, files: dict[str, bytes], type_: str | None 
         return prof.post(f"publish/{name}", params={} if type_ is None else {"type": type_}, files=parts)
 
 
-def start_command(hub: RunningHub, *words: str) -> subprocess.Popen[str]:
+def start_command(hub: RunningHub, *words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
     env = {
         **os.environ,
         "MOGRADER_HUB_URL": hub.url,
         "MOGRADER_HUB_INSTRUCTOR_TOKEN": tokens.make(SECRET, "prof", Role.INSTRUCTOR),
+        **(env or {}),
     }
     whole = [sys.executable, "-m", "mograder", "hub", "-C", str(hub.course), *words]
     pipe = subprocess.PIPE
@@ -174,22 +175,80 @@ def test_publishing_with_the_command(hub: RunningHub) -> None:
 def test_a_dry_run_says_what_would_change_on_the_hub(hub: RunningHub) -> None:
     place = hub.course / "release" / "A6-Dry"
     place.mkdir(parents=True)
-    for name, text in (("A6-Dry.py", notebook("Dry")), ("same.csv", b"1"), ("new.csv", b"2")):
-        (place / name).write_bytes(text)
+    text = notebook("Dry").replace(b'"marimo"]', b'"marimo", "six"]')
+    for name, data in (("A6-Dry.py", text), ("same.csv", b"1"), ("new.csv", b"2")):
+        (place / name).write_bytes(data)
     assert "nothing by this name yet" in command(hub, "publish", "A6", "--dry-run").stdout
     before = {"A6-Dry.py": notebook("Before"), "same.csv": b"1", "old.csv": b"3"}
     assert send(hub, "A6-Dry", before, "lecture").status_code == 200
-    said = command(hub, "publish", "A6", "--dry-run").stdout.splitlines()
-    assert said[:5] == [
+    dry = ("publish", "A6", "--dry-run", "--from", "2026-12-01 09:00", "--zone", "Europe/Zurich")
+    assert command(hub, *dry).stdout.splitlines()[:21] == [
         "changed  A6-Dry.py",
         "new      new.csv",
         "removed  old.csv",
         "same     same.csv",
         "type: lecture becomes assignment",
+        "dates: “Everybody sees it” becomes “Students see it from Tue 1 Dec 2026, 09:00 CET (Europe/Zurich)”",
+        "dependencies:",
+        "  + six",
+        "--- published/A6-Dry/A6-Dry.py",
+        "+++ release/A6-Dry/A6-Dry.py",
+        "@@ -1,6 +1,6 @@",
+        " # /// script",
+        ' # requires-python = ">=3.11"',
+        '-# dependencies = ["marimo"]',
+        '+# dependencies = ["marimo", "six"]',
+        " # ///",
+        " import marimo",
+        " ",
+        "@@ -16,7 +16,7 @@",
+        " ",
+        " @app.cell",
     ]
     with client(hub) as prof, client(hub, "ada", Role.STUDENT) as ada:
         assert b"Before" in prof.get("release/A6-Dry/A6-Dry.py").content
         assert ada.get("publish/A6-Dry").status_code == 403
+
+
+def test_a_dry_run_tells_dates_as_they_would_become_with_those_that_are_there(hub: RunningHub) -> None:
+    place = hub.course / "release" / "A7-Dates"
+    place.mkdir(parents=True)
+    (place / "A7-Dates.py").write_bytes(notebook("Dates"))
+    until = ("--until", "2027-01-31 12:00", "--zone", "UTC")
+    assert command(hub, "publish", "A7", *until).returncode == 0
+    same = command(hub, "publish", "A7", "--dry-run").stdout.splitlines()
+    assert same[0] == "same     A7-Dates.py"
+    assert same[1].startswith("A7-Dates would be published as assignment"), "nothing else changes"
+    ended = command(hub, "publish", "A7", "--dry-run", "--until", "never").stdout
+    sees = "Students see it until Sun 31 Jan 2027, 12:00 UTC (UTC)"
+    assert f"dates: “{sees}” becomes “Everybody sees it”" in ended
+    late = command(hub, "publish", "A7", "--dry-run", "--from", "2027-02-01", "--zone", "UTC")
+    assert late.returncode == 1
+    assert "before it is visible at all" in late.stderr
+    with client(hub) as prof:
+        assert prof.get("publish/A7-Dates").json()["visible"] == sees
+
+
+@pytest.mark.parametrize(
+    ("without", "missing"),
+    [
+        (["MOGRADER_HUB_URL"], "--url"),
+        (["MOGRADER_HUB_INSTRUCTOR_TOKEN"], "--token"),
+        (["MOGRADER_HUB_URL", "MOGRADER_HUB_INSTRUCTOR_TOKEN"], "--url and --token"),
+    ],
+)
+def test_a_dry_run_without_a_hub_says_that_it_compared_nothing(
+    hub: RunningHub, without: list[str], missing: str
+) -> None:
+    place = hub.course / "release" / "A8-Alone"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "A8-Alone.py").write_bytes(notebook("Alone"))
+    env = dict.fromkeys(without, "")
+    with start_command(hub, "publish", "A8", "--dry-run", env=env) as process:
+        out, said = process.communicate(timeout=60)
+    assert (process.returncode, out.count("\n")) == (0, 1)
+    assert "Nothing was sent." in out
+    assert f"What would change on the hub is not known without {missing}.\n" in said
 
 
 def test_the_steps_are_told_while_the_hub_prepares_the_packages(hub: RunningHub) -> None:

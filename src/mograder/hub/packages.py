@@ -31,7 +31,7 @@ OnStep = Callable[[Step], None]
 def course_environments(course: Course, *, confined: bool = True) -> Environments:
     """The course's environments. A new one is tried in a jail, unless the hub is ``confined`` in nothing."""
     hub = course.config.hub
-    cache = Path(hub.uv_cache_dir).expanduser() if hub.uv_cache_dir else None
+    cache = course.root / Path(hub.uv_cache_dir).expanduser() if hub.uv_cache_dir else None
     check = check_in_jail(choose()) if confined and hub.sandbox != "off" else run_check
     return Environments(course.state_dir / "environments", cache, check=check)
 
