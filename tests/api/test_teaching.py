@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -42,7 +43,9 @@ def send(hub: RunningHub, name: str, files: dict[str, bytes], type_: str | None 
         return prof.post(f"publish/{name}", params={} if type_ is None else {"type": type_}, files=parts)
 
 
-def start_command(hub: RunningHub, *words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def start_command(
+    hub: RunningHub, *words: str, env: dict[str, str] | None = None, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     env = {
         **os.environ,
         "MOGRADER_HUB_URL": hub.url,
@@ -51,7 +54,7 @@ def start_command(hub: RunningHub, *words: str, env: dict[str, str] | None = Non
     }
     whole = [sys.executable, "-m", "mograder", "hub", "-C", str(hub.course), *words]
     pipe = subprocess.PIPE
-    return subprocess.Popen(whole, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(whole, env=env, stdin=pipe, stdout=pipe, stderr=stderr, text=True)
 
 
 def command(hub: RunningHub, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -269,6 +272,51 @@ def test_the_steps_are_told_while_the_hub_prepares_the_packages(hub: RunningHub)
     assert "no-such-package-of-ours-2" in failed.stderr.splitlines()[-1]
     with client(hub) as prof:
         assert b'"six"' in prof.get("release/A5-Steps/A5-Steps.py").content
+
+
+def on_a_terminal(hub: RunningHub, *words: str) -> tuple[int, str, str]:
+    """Exit status, standard output, and all that a terminal was sent."""
+    terminal, far_end = os.openpty()
+    with start_command(hub, *words, env={"TERM": "xterm", "COLUMNS": "100"}, stderr=far_end) as process:
+        os.close(far_end)
+        shown = b""
+        with contextlib.suppress(OSError):  # that nobody writes to it any more
+            while data := os.read(terminal, 1 << 16):
+                shown += data
+        os.close(terminal)
+        out, _ = process.communicate(timeout=200)
+    return process.returncode, out, shown.decode()
+
+
+def test_on_a_terminal_a_bar_shows_the_upload_and_the_steps_follow_below(hub: RunningHub) -> None:
+    place = hub.course / "release" / "A9-Bar"
+    place.mkdir(parents=True)
+    text = notebook("Bar").replace(b'"marimo"]', b'"marimo", "six==1.16.0"]')
+    (place / "A9-Bar.py").write_bytes(text)
+    (place / "data.bin").write_bytes(os.urandom(5_000_000))
+    status, out, shown = on_a_terminal(hub, "publish", "A9")
+    assert (status, out) == (0, "A9-Bar is published as assignment: A9-Bar.py, data.bin\n")
+    assert re.search(r"\rA9-Bar: sending  \[-+\] +0%", shown.replace("\x1b[?25l", "")), shown[:400]
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor stays hidden"
+    parts = [int(number) for number in re.findall(r"(\d+)%", shown)]
+    assert parts == sorted(parts)
+    assert parts[-1] == 100
+    assert len(set(parts)) > 5, "the bar did not move"
+    below = shown[shown.rindex("100%") :].split("\r\n")[1:]
+    steps = [line for line in below if line.startswith("A9-Bar: ")]
+    assert any("Preparing" in step for step in steps), below
+    assert "sending" not in "".join(below), "the bar was drawn again"
+
+
+def test_on_a_terminal_a_refusal_stands_on_a_line_of_its_own(hub: RunningHub) -> None:
+    place = hub.course / "release" / "A9-Refused"
+    place.mkdir(parents=True)
+    text = notebook("Bar").replace(b'"marimo"]', b'"marimo", "no-such-package-of-ours-5"]')
+    (place / "A9-Refused.py").write_bytes(text)
+    status, out, shown = on_a_terminal(hub, "publish", "A9-Refused")
+    assert (status, out) == (1, "")
+    last = shown.rstrip().split("\r\n")[-1]
+    assert last.startswith("mograder: The hub refused: A9-Refused.py:3: no-such-package-of-ours-5"), shown
 
 
 def test_the_command_lets_people_in(hub: RunningHub) -> None:

@@ -44,6 +44,9 @@ from mograder.validation.runner import Runner
 
 log = logging.getLogger("mograder.hub")
 
+VALIDATED_AT_ONCE = 2
+"""Notebooks of the whole course that are run to their end at the same time; the others wait for their turn."""
+
 _LABEL, _CHECKS = 200, 200
 """Characters of a label and checks of a notebook that are counted: both come from a student's code."""
 
@@ -88,7 +91,7 @@ class Coursework:
         self._first: dict[str, tuple[str, ...]] = {}  # by marimo's version: what its editor loads at once
         self._changes = KeyedLocks()
         self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
-        self._validating = asyncio.Semaphore(2)
+        self._validating = asyncio.Semaphore(VALIDATED_AT_ONCE)
         self.checking = Checking()
 
     def publishing(self, course: Path) -> Publishing:
