@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 
 from mograder.hub.identity import tokens
 from mograder.hub.identity.model import Role
+from mograder.hub.releases import MAX_PUBLISHED_BYTES
 from tests.support.hub import NOTEBOOK, RunningHub, end_engine, make_course, running, start
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -375,6 +377,60 @@ def test_a_hub_that_goes_away_in_mid_publish_leaves_the_old_release_and_is_one_s
     finally:
         hub.stop(signal.SIGINT)
         end_engine(course)
+
+
+def test_a_hub_that_is_killed_while_it_prepares_the_packages_serves_the_old_release_when_it_is_back(
+    course_root: Path,
+) -> None:
+    course = make_course(course_root / "mid-packages")
+    secret = {"MOGRADER_HUB_SECRET": SECRET}
+    place = course / "release" / "A1-Answer"
+    place.mkdir(parents=True)
+    text = notebook("Second").replace(b'"marimo"]', b'"marimo", "six==1.16.0"]')
+    (place / "A1-Answer.py").write_bytes(text)
+    hub = start(course, dev=False, env=secret)
+    try:
+        publishing = start_command(hub, "publish", "A1")
+        assert publishing.stderr is not None
+        assert any("Preparing" in line for line in publishing.stderr)
+        hub.stop(signal.SIGKILL)
+        last = publishing.stderr.read().splitlines()[-1]
+        publishing.communicate(timeout=60)
+        assert publishing.returncode == 1
+        assert last.startswith("mograder: The hub at ")
+        assert "went away before it answered" in last
+        assert sorted(path.name for path in (course / "hub-release").iterdir()) == ["A1-Answer", "L01-Intro"]
+        hub = start(course, dev=False, env=secret)
+        with client(hub) as prof:
+            assert b"The answer" in prof.get("release/A1-Answer/A1-Answer.py").content
+            assert prof.get("release/A1-Answer/data.csv").content == b"x,y\n1,2\n"
+            again = command(hub, "publish", "A1")
+            assert again.returncode == 0, again.stderr
+            assert b"Second" in prof.get("release/A1-Answer/A1-Answer.py").content
+        assert not list((course / ".mograder" / "environments").glob("building-*"))
+    finally:
+        hub.stop(signal.SIGINT, patience=120)  # it may be building for the other item
+        end_engine(course)
+
+
+def test_more_than_a_hub_takes_is_refused_before_any_of_it_is_sent(hub: RunningHub) -> None:
+    address = urlsplit(hub.url)
+    token = tokens.make(SECRET, "prof", Role.INSTRUCTOR)
+    head = [
+        "POST /publish/A1-Answer HTTP/1.1",
+        f"Host: {address.netloc}",
+        f"Authorization: Bearer {token}",
+        "Content-Type: multipart/form-data; boundary=x",
+        f"Content-Length: {MAX_PUBLISHED_BYTES + 1}",
+    ]
+    with socket.create_connection((address.hostname, address.port), timeout=30) as line:
+        line.sendall("\r\n".join([*head, "", ""]).encode())
+        answer = b"".join(iter(lambda: line.recv(65536), b"")).decode()
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert "more than the 256 MB that are accepted here; nothing was changed" in answer
+    assert "connection: close" in answer.lower()
+    with client(hub) as prof:
+        assert b"The answer" in prof.get("release/A1-Answer/A1-Answer.py").content
 
 
 def wait_for_connection(process: int, url: str) -> None:

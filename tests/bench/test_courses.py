@@ -45,14 +45,10 @@ def test_the_benchmark_of_courses_measures_everything_once() -> None:
 
 @pytest.mark.real
 @pytest.mark.timeout(900)
-def test_the_benchmark_of_environments_builds_one_each_way_from_empty_caches_and_from_full_ones(
-    tmp_path: Path,
-) -> None:
-    cold, warm = (courses._build(tmp_path, ("six",), warm=full) for full in (False, True))
-    assert [cold.name, warm.name] == ["environment of six, caches empty", "environment of six, caches full"]
-    for measure in (cold, warm):
-        assert min(*measure.product, *measure.alternative) > 0
-    for place in ("environments-False", "environments-True", "plain-False", "plain-True"):
+def test_the_benchmark_of_environments_builds_one_each_way(tmp_path: Path) -> None:
+    measure = courses._build(tmp_path, ("six",), warm=False)
+    assert measure.name == "environment of six, caches empty"
+    assert min(*measure.product, *measure.alternative) > 0
+    for place in ("environments-False", "plain-False"):
         assert list((tmp_path / place).rglob("site-packages/six.py")), f"{place} has no six"
     assert any((tmp_path / "uv-cache").rglob("six*"))
-    assert any((tmp_path / "pip-cache").iterdir())
