@@ -379,6 +379,7 @@ def test_a_hub_that_goes_away_in_mid_publish_leaves_the_old_release_and_is_one_s
         end_engine(course)
 
 
+@pytest.mark.timeout(600)  # two hubs, which build three environments between them
 def test_a_hub_that_is_killed_while_it_prepares_the_packages_serves_the_old_release_when_it_is_back(
     course_root: Path,
 ) -> None:
