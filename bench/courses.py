@@ -18,9 +18,12 @@ from bench.report import Measure, Sheet
 from bench.sessions import ITEM, demo_course, interpreter
 from mograder.environments import Environments, Requirements
 from mograder.environments.uv import find_uv
+from mograder.hub.coursework import VALIDATED_AT_ONCE
 
 PACKAGES = ("numpy", "pandas", "matplotlib", "scipy")
 PROF = "prof"
+WORKERS = VALIDATED_AT_ONCE
+"""Notebooks that are run at the same time, by the hub and in the plain way alike."""
 
 
 def main(
@@ -87,7 +90,7 @@ def _generate(course: Path, names: list[str]) -> Measure:
 
 
 def _prove(course: Path, root: Path, names: list[str]) -> Measure:
-    """Solution and release of each are run; plain: two exports for each, two at a time, of the same packages."""
+    """Solution and release of each are run; plain: two exports for each, `WORKERS` at a time, of the same packages."""
     command = [sys.executable, "-m", "mograder", "generate", "-C", str(course)]
     _seconds([*command, names[0]])  # its packages are there from now on
     ours = _seconds([*command, *names])
@@ -132,7 +135,7 @@ def _publish(hub: RunningHub, root: Path, rounds: int) -> Measure:
 
 
 def _build(root: Path, packages: tuple[str, ...], *, warm: bool) -> Measure:
-    """numpy, pandas, matplotlib, scipy and marimo: ours, and venv with pip, without and with what is in the caches."""
+    """marimo and ``packages``: ours, and venv with pip, without and with what is in the caches."""
     requirements = Requirements(packages)
     environments = Environments(root / f"environments-{warm}", root / "uv-cache")
     begun = time.perf_counter()
@@ -159,9 +162,9 @@ def _build(root: Path, packages: tuple[str, ...], *, warm: bool) -> Measure:
 
 
 def _burst(hub: RunningHub, root: Path, burst: int, plain: int) -> Measure:
-    """Seconds for each of many notebooks that are all handed in at once; plain: two exports at a time."""
-    users = [f"burst{number}" for number in range(burst)]
-    for user in users:
+    """Seconds for each of many notebooks that are all handed in at once; plain: exports, `WORKERS` at a time."""
+    first, *users = (f"burst{number}" for number in range(burst + 1))
+    for user in (first, *users):
         with hub.client(user) as client:
             client.post(f"download-release/{user}/{ITEM}").raise_for_status()
         path = hub.course / "hub-notebooks" / user / ITEM / f"{ITEM}.py"
@@ -173,21 +176,21 @@ def _burst(hub: RunningHub, root: Path, burst: int, plain: int) -> Measure:
             found = client.post(f"validate/{user}/{ITEM}").raise_for_status().json()
             assert found["checks"], found
 
-    check(users.pop())  # waits for the environment to be warm
-    with ThreadPoolExecutor(len(users)) as pool:
+    check(first)  # waits for the environment to be warm
+    with ThreadPoolExecutor(burst) as pool:
         begun = time.perf_counter()
         list(pool.map(check, users))
-        ours = (time.perf_counter() - begun) / len(users)
+        ours = (time.perf_counter() - begun) / burst
     release = hub.course / "hub-release" / ITEM / f"{ITEM}.py"
     theirs = _plain(interpreter(hub.course), release, root, plain)
-    note = f"other: {plain} exports, 2 at a time"
+    note = f"{WORKERS} at a time; other: {plain} exports, {WORKERS} at a time"
     return Measure(f"burst of {burst} validations, for each", "s", [ours], [theirs], note)
 
 
 def _plain(python: Path, notebook: Path, root: Path, count: int) -> float:
-    """Seconds for each of ``count`` plain exports, two at a time."""
+    """Seconds for each of ``count`` plain exports, `WORKERS` at a time."""
     command = [str(python), "-m", "marimo", "-q", "export", "html", "--no-sandbox", "-f", str(notebook)]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(WORKERS) as pool:
         begun = time.perf_counter()
         outputs = [["-o", str(root / f"{number}.html")] for number in range(count)]
         # The release is not solved: some of its cells fail, and the export says so.

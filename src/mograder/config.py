@@ -87,7 +87,9 @@ class HubSection(_Section):
         description="Where notebooks and reports are served, apart from the hub: a host name, *.name or :port.",
     )
     time_zone: str = Field("", description="Time zone of the dates in publish, as Europe/Zurich.")
-    uv_cache_dir: str = Field("", description="uv's package cache; empty means uv's own default.")
+    uv_cache_dir: str = Field(
+        "", description="uv's package cache, relative to the course directory; empty: uv's own default."
+    )
     instructors: tuple[str, ...] = Field((), description="People with the instructor role.")
     validate_timeout: int = Field(
         120, ge=1, le=3600, description="Seconds a notebook may run when it is validated."

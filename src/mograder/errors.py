@@ -18,6 +18,8 @@
     ├── SessionFailed      500    a notebook session did not come up, or died
     ├── MoodleFailed       502    Moodle refused, is away, or did not do what it was asked
     ├── EnvironmentFailed  500    the packages of a notebook can not be had
+    │   ├── UnusablePackages 422  what its header asks for does not exist, or does not work
+    │   └── IndexUnreachable 503  nobody knows: the index does not answer (it is Unavailable, too)
     ├── UnsafeFile         409    something in a workspace that is not the plain file it should be
     └── SandboxError       500    isolation could not be had
 
@@ -177,6 +179,18 @@ class MoodleFailed(MograderError):
 
 class EnvironmentFailed(MograderError):
     """The packages that a notebook asks for can not be had."""
+
+
+class UnusablePackages(EnvironmentFailed):
+    """What a notebook's header asks for does not exist, contradicts itself, or does not work."""
+
+    status = 422
+
+
+class IndexUnreachable(EnvironmentFailed, Unavailable):
+    """The index of packages does not answer, so nobody knows whether they can be had."""
+
+    status = 503
 
 
 class UnsafeFile(MograderError):

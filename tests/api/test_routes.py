@@ -247,7 +247,7 @@ def test_checks_are_told_while_the_notebook_runs_and_an_endless_loop_leaves_thos
         answer = threads.submit(ada.post, "validate/ada/A1-Answer")
         with ada.stream("GET", "validate-events/ada/A1-Answer") as told:
             lines = iter(told.iter_lines())
-            assert "event: check" in lines
+            assert "event: check" in lines, answer.result().json()
             check = json.loads(next(lines).removeprefix("data: "))
             assert (check["label"], check["status"]) == ("Q1: the answer", "success")
             assert not answer.done()

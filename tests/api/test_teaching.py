@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ import pytest
 
 from mograder.hub.identity import tokens
 from mograder.hub.identity.model import Role
+from mograder.hub.releases import MAX_PUBLISHED_BYTES
 from tests.support.hub import NOTEBOOK, RunningHub, end_engine, make_course, running, start
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -42,15 +45,18 @@ def send(hub: RunningHub, name: str, files: dict[str, bytes], type_: str | None 
         return prof.post(f"publish/{name}", params={} if type_ is None else {"type": type_}, files=parts)
 
 
-def start_command(hub: RunningHub, *words: str) -> subprocess.Popen[str]:
+def start_command(
+    hub: RunningHub, *words: str, env: dict[str, str] | None = None, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     env = {
         **os.environ,
         "MOGRADER_HUB_URL": hub.url,
         "MOGRADER_HUB_INSTRUCTOR_TOKEN": tokens.make(SECRET, "prof", Role.INSTRUCTOR),
+        **(env or {}),
     }
     whole = [sys.executable, "-m", "mograder", "hub", "-C", str(hub.course), *words]
     pipe = subprocess.PIPE
-    return subprocess.Popen(whole, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(whole, env=env, stdin=pipe, stdout=pipe, stderr=stderr, text=True)
 
 
 def command(hub: RunningHub, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -123,8 +129,8 @@ def test_the_type_is_the_one_asked_for(hub: RunningHub) -> None:
         ({"A3-Bad.py": b"# /// script\n# ///\n" + notebook("x")}, 422, "a second script header"),
         (
             {"A3-Bad.py": notebook("x").replace(b'"marimo"]', b'"marimo", "no-such-package-of-ours-1"]')},
-            500,
-            "no-such-package-of-ours-1",
+            422,
+            "A3-Bad.py:3: no-such-package-of-ours-1 can not be had: the index has no package of that name.",
         ),
     ],
 )
@@ -137,6 +143,18 @@ def test_what_can_not_be_published_changes_nothing(
     assert word in answer.json()["detail"]
     with client(hub) as prof:
         assert b"Before" in prof.get("release/A3-Bad/A3-Bad.py").content
+
+
+def test_an_index_that_is_away_is_nobodys_fault_and_can_be_tried_again(course_root: Path) -> None:
+    course = make_course(course_root / "no-index", '[hub]\nuv_cache_dir = "empty"\n')
+    cut_off = {"MOGRADER_HUB_SECRET": SECRET, "UV_OFFLINE": "1"}
+    with running(course, dev=False, env=cut_off) as hub:
+        answer = send(hub, "A1-Answer", {"A1-Answer.py": notebook("Second")})
+        assert answer.status_code == 503, answer.text
+        assert "the package index can not be reached" in answer.json()["detail"]
+        assert int(answer.headers["retry-after"]) > 0
+        with client(hub) as prof:
+            assert b"The answer" in prof.get("release/A1-Answer/A1-Answer.py").content
 
 
 def test_students_can_not_teach(hub: RunningHub) -> None:
@@ -190,22 +208,80 @@ def test_publishing_with_the_command(hub: RunningHub) -> None:
 def test_a_dry_run_says_what_would_change_on_the_hub(hub: RunningHub) -> None:
     place = hub.course / "release" / "A6-Dry"
     place.mkdir(parents=True)
-    for name, text in (("A6-Dry.py", notebook("Dry")), ("same.csv", b"1"), ("new.csv", b"2")):
-        (place / name).write_bytes(text)
+    text = notebook("Dry").replace(b'"marimo"]', b'"marimo", "six"]')
+    for name, data in (("A6-Dry.py", text), ("same.csv", b"1"), ("new.csv", b"2")):
+        (place / name).write_bytes(data)
     assert "nothing by this name yet" in command(hub, "publish", "A6", "--dry-run").stdout
     before = {"A6-Dry.py": notebook("Before"), "same.csv": b"1", "old.csv": b"3"}
     assert send(hub, "A6-Dry", before, "lecture").status_code == 200
-    said = command(hub, "publish", "A6", "--dry-run").stdout.splitlines()
-    assert said[:5] == [
+    dry = ("publish", "A6", "--dry-run", "--from", "2026-12-01 09:00", "--zone", "Europe/Zurich")
+    assert command(hub, *dry).stdout.splitlines()[:21] == [
         "changed  A6-Dry.py",
         "new      new.csv",
         "removed  old.csv",
         "same     same.csv",
         "type: lecture becomes assignment",
+        "dates: “Everybody sees it” becomes “Students see it from Tue 1 Dec 2026, 09:00 CET (Europe/Zurich)”",
+        "dependencies:",
+        "  + six",
+        "--- published/A6-Dry/A6-Dry.py",
+        "+++ release/A6-Dry/A6-Dry.py",
+        "@@ -1,6 +1,6 @@",
+        " # /// script",
+        ' # requires-python = ">=3.11"',
+        '-# dependencies = ["marimo"]',
+        '+# dependencies = ["marimo", "six"]',
+        " # ///",
+        " import marimo",
+        " ",
+        "@@ -16,7 +16,7 @@",
+        " ",
+        " @app.cell",
     ]
     with client(hub) as prof, client(hub, "ada", Role.STUDENT) as ada:
         assert b"Before" in prof.get("release/A6-Dry/A6-Dry.py").content
         assert ada.get("publish/A6-Dry").status_code == 403
+
+
+def test_a_dry_run_tells_dates_as_they_would_become_with_those_that_are_there(hub: RunningHub) -> None:
+    place = hub.course / "release" / "A7-Dates"
+    place.mkdir(parents=True)
+    (place / "A7-Dates.py").write_bytes(notebook("Dates"))
+    until = ("--until", "2027-01-31 12:00", "--zone", "UTC")
+    assert command(hub, "publish", "A7", *until).returncode == 0
+    same = command(hub, "publish", "A7", "--dry-run").stdout.splitlines()
+    assert same[0] == "same     A7-Dates.py"
+    assert same[1].startswith("A7-Dates would be published as assignment"), "nothing else changes"
+    ended = command(hub, "publish", "A7", "--dry-run", "--until", "never").stdout
+    sees = "Students see it until Sun 31 Jan 2027, 12:00 UTC (UTC)"
+    assert f"dates: “{sees}” becomes “Everybody sees it”" in ended
+    late = command(hub, "publish", "A7", "--dry-run", "--from", "2027-02-01", "--zone", "UTC")
+    assert late.returncode == 1
+    assert "before it is visible at all" in late.stderr
+    with client(hub) as prof:
+        assert prof.get("publish/A7-Dates").json()["visible"] == sees
+
+
+@pytest.mark.parametrize(
+    ("without", "missing"),
+    [
+        (["MOGRADER_HUB_URL"], "--url"),
+        (["MOGRADER_HUB_INSTRUCTOR_TOKEN"], "--token"),
+        (["MOGRADER_HUB_URL", "MOGRADER_HUB_INSTRUCTOR_TOKEN"], "--url and --token"),
+    ],
+)
+def test_a_dry_run_without_a_hub_says_that_it_compared_nothing(
+    hub: RunningHub, without: list[str], missing: str
+) -> None:
+    place = hub.course / "release" / "A8-Alone"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "A8-Alone.py").write_bytes(notebook("Alone"))
+    env = dict.fromkeys(without, "")
+    with start_command(hub, "publish", "A8", "--dry-run", env=env) as process:
+        out, said = process.communicate(timeout=60)
+    assert (process.returncode, out.count("\n")) == (0, 1)
+    assert "Nothing was sent." in out
+    assert f"What would change on the hub is not known without {missing}.\n" in said
 
 
 def test_the_steps_are_told_while_the_hub_prepares_the_packages(hub: RunningHub) -> None:
@@ -226,6 +302,51 @@ def test_the_steps_are_told_while_the_hub_prepares_the_packages(hub: RunningHub)
     assert "no-such-package-of-ours-2" in failed.stderr.splitlines()[-1]
     with client(hub) as prof:
         assert b'"six"' in prof.get("release/A5-Steps/A5-Steps.py").content
+
+
+def on_a_terminal(hub: RunningHub, *words: str) -> tuple[int, str, str]:
+    """Exit status, standard output, and all that a terminal was sent."""
+    terminal, far_end = os.openpty()
+    with start_command(hub, *words, env={"TERM": "xterm", "COLUMNS": "100"}, stderr=far_end) as process:
+        os.close(far_end)
+        shown = b""
+        with contextlib.suppress(OSError):  # that nobody writes to it any more
+            while data := os.read(terminal, 1 << 16):
+                shown += data
+        os.close(terminal)
+        out, _ = process.communicate(timeout=200)
+    return process.returncode, out, shown.decode()
+
+
+def test_on_a_terminal_a_bar_shows_the_upload_and_the_steps_follow_below(hub: RunningHub) -> None:
+    place = hub.course / "release" / "A9-Bar"
+    place.mkdir(parents=True)
+    text = notebook("Bar").replace(b'"marimo"]', b'"marimo", "six==1.16.0"]')
+    (place / "A9-Bar.py").write_bytes(text)
+    (place / "data.bin").write_bytes(os.urandom(5_000_000))
+    status, out, shown = on_a_terminal(hub, "publish", "A9")
+    assert (status, out) == (0, "A9-Bar is published as assignment: A9-Bar.py, data.bin\n")
+    assert re.search(r"\rA9-Bar: sending  \[-+\] +0%", shown.replace("\x1b[?25l", "")), shown[:400]
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor stays hidden"
+    parts = [int(number) for number in re.findall(r"(\d+)%", shown)]
+    assert parts == sorted(parts)
+    assert parts[-1] == 100
+    assert len(set(parts)) > 5, "the bar did not move"
+    below = shown[shown.rindex("100%") :].split("\r\n")[1:]
+    steps = [line for line in below if line.startswith("A9-Bar: ")]
+    assert any("Preparing" in step for step in steps), below
+    assert "sending" not in "".join(below), "the bar was drawn again"
+
+
+def test_on_a_terminal_a_refusal_stands_on_a_line_of_its_own(hub: RunningHub) -> None:
+    place = hub.course / "release" / "A9-Refused"
+    place.mkdir(parents=True)
+    text = notebook("Bar").replace(b'"marimo"]', b'"marimo", "no-such-package-of-ours-5"]')
+    (place / "A9-Refused.py").write_bytes(text)
+    status, out, shown = on_a_terminal(hub, "publish", "A9-Refused")
+    assert (status, out) == (1, "")
+    last = shown.rstrip().split("\r\n")[-1]
+    assert last.startswith("mograder: The hub refused: A9-Refused.py:3: no-such-package-of-ours-5"), shown
 
 
 def test_the_command_lets_people_in(hub: RunningHub) -> None:
@@ -284,6 +405,61 @@ def test_a_hub_that_goes_away_in_mid_publish_leaves_the_old_release_and_is_one_s
     finally:
         hub.stop(signal.SIGINT)
         end_engine(course)
+
+
+@pytest.mark.timeout(600)  # two hubs, which build three environments between them
+def test_a_hub_that_is_killed_while_it_prepares_the_packages_serves_the_old_release_when_it_is_back(
+    course_root: Path,
+) -> None:
+    course = make_course(course_root / "mid-packages")
+    secret = {"MOGRADER_HUB_SECRET": SECRET}
+    place = course / "release" / "A1-Answer"
+    place.mkdir(parents=True)
+    text = notebook("Second").replace(b'"marimo"]', b'"marimo", "six==1.16.0"]')
+    (place / "A1-Answer.py").write_bytes(text)
+    hub = start(course, dev=False, env=secret)
+    try:
+        publishing = start_command(hub, "publish", "A1")
+        assert publishing.stderr is not None
+        assert any("Preparing" in line for line in publishing.stderr)
+        hub.stop(signal.SIGKILL)
+        last = publishing.stderr.read().splitlines()[-1]
+        publishing.communicate(timeout=60)
+        assert publishing.returncode == 1
+        assert last.startswith("mograder: The hub at ")
+        assert "went away before it answered" in last
+        assert sorted(path.name for path in (course / "hub-release").iterdir()) == ["A1-Answer", "L01-Intro"]
+        hub = start(course, dev=False, env=secret)
+        with client(hub) as prof:
+            assert b"The answer" in prof.get("release/A1-Answer/A1-Answer.py").content
+            assert prof.get("release/A1-Answer/data.csv").content == b"x,y\n1,2\n"
+            again = command(hub, "publish", "A1")
+            assert again.returncode == 0, again.stderr
+            assert b"Second" in prof.get("release/A1-Answer/A1-Answer.py").content
+        assert not list((course / ".mograder" / "environments").glob("building-*"))
+    finally:
+        hub.stop(signal.SIGINT, patience=120)  # it may be building for the other item
+        end_engine(course)
+
+
+def test_more_than_a_hub_takes_is_refused_before_any_of_it_is_sent(hub: RunningHub) -> None:
+    address = urlsplit(hub.url)
+    token = tokens.make(SECRET, "prof", Role.INSTRUCTOR)
+    head = [
+        "POST /publish/A1-Answer HTTP/1.1",
+        f"Host: {address.netloc}",
+        f"Authorization: Bearer {token}",
+        "Content-Type: multipart/form-data; boundary=x",
+        f"Content-Length: {MAX_PUBLISHED_BYTES + 1}",
+    ]
+    with socket.create_connection((address.hostname, address.port), timeout=30) as line:
+        line.sendall("\r\n".join([*head, "", ""]).encode())
+        answer = b"".join(iter(lambda: line.recv(65536), b"")).decode()
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert "more than the 256 MB that are accepted here; nothing was changed" in answer
+    assert "connection: close" in answer.lower()
+    with client(hub) as prof:
+        assert b"The answer" in prof.get("release/A1-Answer/A1-Answer.py").content
 
 
 def wait_for_connection(process: int, url: str) -> None:

@@ -41,3 +41,14 @@ def test_the_benchmark_of_courses_measures_everything_once() -> None:
     ]
     for measure in sheet.measures:
         assert min(*measure.product, *measure.alternative) > 0
+
+
+@pytest.mark.real
+@pytest.mark.timeout(900)
+def test_the_benchmark_of_environments_builds_one_each_way(tmp_path: Path) -> None:
+    measure = courses._build(tmp_path, ("six",), warm=False)
+    assert measure.name == "environment of six, caches empty"
+    assert min(*measure.product, *measure.alternative) > 0
+    for place in ("environments-False", "plain-False"):
+        assert list((tmp_path / place).rglob("site-packages/six.py")), f"{place} has no six"
+    assert any((tmp_path / "uv-cache").rglob("six*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from mograder.environments import Environment, Environments, Lock, Step
+from mograder.environments import Environment, Environments, Lock, Requirements, Step
 from mograder.environments.store import TRUSTED_SECONDS, environment_id
-from mograder.errors import EnvironmentFailed
+from mograder.errors import EnvironmentFailed, IndexUnreachable, UnusablePackages
+from tests.support.environments import NUMPY_NOTEBOOK
 
 PREPARE = """
 import sys
@@ -222,12 +224,30 @@ def test_pruning_where_there_is_nothing_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_a_build_that_fails_leaves_nothing_and_says_why(lock: Lock, tmp_path: Path) -> None:
-    wrong = Lock(lock.text.replace("--hash=sha256:", "--hash=sha256:0").replace("0" * 2, "0"))
-    environments = Environments(tmp_path / "environments")
-    with pytest.raises(EnvironmentFailed, match="The packages could not be installed: "):
-        environments.ready(wrong)
+def test_a_build_that_fails_leaves_nothing_and_says_the_package_the_reason_and_the_line(
+    lock: Lock, tmp_path: Path
+) -> None:
+    block = re.findall(r"^numpy==.*\n(?: .*\n)+", lock.text, flags=re.MULTILINE)[0]
+    wrong = Lock(lock.text.replace(block, re.sub(r"sha256:\w+", f"sha256:{'0' * 64}", block)))
+    asked = Requirements.from_notebook(NUMPY_NOTEBOOK, name="A1.py")
+    environments = Environments(tmp_path / "environments", tmp_path / "cache")
+    with pytest.raises(UnusablePackages) as error:
+        environments.ready(wrong, asked=asked)
+    version = re.escape(lock.packages["numpy"])
+    assert re.match(
+        rf"A1\.py:5: numpy {version} can not be had: the index has another file", str(error.value)
+    )
     assert [path.name for path in environments.root.iterdir()] == ["locks"]
+
+
+@pytest.mark.real
+def test_an_index_that_goes_away_between_choosing_and_fetching_is_said(
+    lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    environments = Environments(tmp_path / "environments", tmp_path / "cache")
+    with pytest.raises(IndexUnreachable, match="the package index can not be reached"):
+        environments.ready(lock)
 
 
 def test_a_place_that_can_not_be_written_is_said(lock: Lock, tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def test_a_cells_code_has_neither_its_function_nor_its_return() -> None:
             "import os\nX = 1",
         ),
         ("with app.setup:\n    # only a comment\n    pass\n", "# only a comment"),
+        ("with app.setup:\n\n    pass\n", ""),
+        ("@app.cell\ndef _():\n    x = 1  # dropped by marimo\n", "x = 1"),
         ("with app.setup: import os\n", "import os"),
         (
             'app._unparsable_cell(\n    r"""\n    x = = 1\n      y\n    """,\n    name="n"\n)\n',

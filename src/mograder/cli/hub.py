@@ -12,8 +12,9 @@ from pathlib import Path
 
 import click
 
-from mograder.cli.publish import publish, sync_users, warm_cache
+from mograder.cli.publish import publish, sync_users
 from mograder.cli.tokens import generate_token, token_group
+from mograder.cli.warm import warm_cache
 from mograder.cli.why import why
 from mograder.course import Course
 from mograder.hub.audit import Printable

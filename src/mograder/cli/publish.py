@@ -1,26 +1,23 @@
-"""``mograder hub publish``, ``warm-cache`` and ``sync-users``: what instructors ask of a hub."""
+"""``mograder hub publish`` and ``sync-users``: what instructors ask of a hub."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from mograder.cli import remote
-from mograder.cli.local import read_release, with_steps
+from mograder.cli.changes import show_changes
+from mograder.cli.local import read_release
 from mograder.cli.moodle_room import Room, printable
 from mograder.cli.upload import Upload
 from mograder.config import FILE_NAME
-from mograder.course import Course, find_item, list_items, user_name
-from mograder.environments import warming
-from mograder.errors import Conflict, EnvironmentFailed, MograderError, NotFound
+from mograder.course import Course, find_item, user_name
+from mograder.errors import Conflict, MograderError, NotFound
 from mograder.hub import visibility
 from mograder.hub.identity.roster import parse
-from mograder.hub.packages import course_environments
 from mograder.hub.releases import MAX_PUBLISHED_BYTES
 from mograder.moodle.compare import differences
 from mograder.notebook import metadata
@@ -41,7 +38,9 @@ from mograder.notebook import metadata
 @click.option(
     "--zone", help="Time zone of both, as Europe/Zurich.  [default: [hub] time_zone, or this machine's]"
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be sent, send nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be sent and what would change on the hub; send nothing."
+)
 @click.pass_obj
 def publish(
     course_dir: Path,
@@ -76,7 +75,10 @@ def publish(
         click.echo(f"{file:<40} {len(data):>12,} bytes", err=True)
     if dry_run:
         if url and token:
-            _show_changes(files, remote.Remote(url, token).get(f"publish/{name}"), type_)
+            show_changes(remote.Remote(url, token), name, files, type_, dates)
+        else:
+            missing = " and ".join([*([] if url else ["--url"]), *([] if token else ["--token"])])
+            click.echo(f"What would change on the hub is not known without {missing}.", err=True)
         what = f"{name} would be published as {type_}: {len(files)} files, {total:,} bytes."
         click.echo(f"{what} {_seen(dates)}Nothing was sent.")
         return
@@ -88,41 +90,6 @@ def publish(
     click.echo(f"{name} is published as {answer.get('type')}: {', '.join(answer.get('files', []))}")
     if answer.get("visible"):
         click.echo(f"{answer['visible']}.")
-
-
-@click.command("warm-cache")
-@click.argument("notebooks", nargs=-1, type=click.Path(path_type=Path), metavar="[NOTEBOOK]...")
-@click.option("--all", "every", is_flag=True, help="Every published item of the course.")
-@click.option("--dry-run", is_flag=True, help="Print what they depend on, prepare nothing.")
-@remote.options
-@click.pass_obj
-def warm_cache(
-    course_dir: Path,
-    notebooks: tuple[Path, ...],
-    every: bool,
-    dry_run: bool,
-    url: str | None,
-    token: str | None,
-) -> None:
-    """Prepare packages ahead of need: of each NOTEBOOK, of all (--all), or on a hub (--url).
-
-    \b
-    Example:  mograder hub -C my-course warm-cache --all
-    """
-    if url and not notebooks and not dry_run:
-        warmed = remote.Remote(url, token).post("warm-cache")["warmed"]
-        click.echo(f"Ready on the hub: {', '.join(warmed) or 'nothing is published'}")
-        return
-    course = Course.load(course_dir)
-    texts = _texts(course, notebooks, every)
-    planned = warming.plan(texts)
-    if dry_run:
-        for entry in planned:
-            click.echo(f"{entry.name}: {', '.join(entry.requirements.dependencies) or 'marimo alone'}")
-        return
-    failed = [name for name, done in ((p.name, _warm(course, p)) for p in planned) if not done]
-    if failed:
-        raise EnvironmentFailed(f"The packages of {', '.join(failed)} could not be prepared.")
 
 
 @click.command("sync-users")
@@ -151,24 +118,6 @@ def _directory(course_dir: Path, item: str) -> Path:
         return place.resolve()
     release = Course.load(course_dir).release_dir
     return release / find_item(release, item)
-
-
-def _show_changes(files: dict[str, bytes], there: dict[str, Any], type_: str) -> None:
-    """A line for each file: what a publication would make of what the hub has."""
-    if there["type"] is None:
-        click.echo("On the hub: nothing by this name yet.")
-        return
-    known: dict[str, str] = there["files"]
-    for file in sorted(files.keys() | known.keys()):
-        if file not in files:
-            word = "removed"
-        elif file not in known:
-            word = "new"
-        else:
-            word = "same" if hashlib.sha256(files[file]).hexdigest() == known[file] else "changed"
-        click.echo(f"{word:<8} {file}")
-    if there["type"] != type_:
-        click.echo(f"type: {there['type']} becomes {type_}")
 
 
 def _dates(course_dir: Path, begin: str | None, end: str | None, zone: str | None) -> dict[str, str]:
@@ -227,34 +176,3 @@ def _compare_with_moodle(
             tip=f"mograder moodle upload {name}, or --force.",
         )
     click.echo(f"{name} is the same on Moodle.", err=True)
-
-
-def _texts(course: Course, notebooks: tuple[Path, ...], every: bool) -> dict[str, str]:
-    paths = list(notebooks)
-    if every:
-        published = course.published_dir
-        paths += [published / name / f"{name}.py" for name in list_items(published)]
-    if not paths:
-        raise click.UsageError("Name notebooks, or use --all or --url.")
-    try:
-        return {path.stem: path.read_text(encoding="utf-8") for path in paths}
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotFound(f"A notebook can not be read: {error}.") from error
-
-
-def _warm(course: Course, planned: warming.Planned) -> bool:
-    environments = course_environments(course)
-    try:
-        with_steps(
-            planned.name,
-            lambda say: _raised(next(warming.warm([planned], environments, lambda _, s: say(s)))),
-        )
-    except MograderError as error:
-        click.echo(f"{planned.name}: {error}", err=True)
-        return False
-    return True
-
-
-def _raised(warmed: warming.Warmed) -> None:
-    if warmed.error is not None:
-        raise warmed.error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,11 +43,21 @@ class Remote:
         self._url = url.rstrip("/") + "/"
         self._token = token
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The JSON that the hub answers with."""
+        return _judged(self._got(path, params), self._url)
+
+    def read(self, path: str) -> bytes:
+        """A file of the hub's as it is."""
+        answer = self._got(path)
+        if not answer.is_success:
+            _judged(answer, self._url)
+        return answer.content
+
+    def _got(self, path: str, params: Mapping[str, str] | None = None) -> httpx.Response:
+        headers = self._headers("application/json")
         with self._asking():
-            answer = httpx.get(self._url + path, headers=self._headers("application/json"), timeout=PATIENCE)
-            return _judged(answer, self._url)
+            return httpx.get(self._url + path, params=params, headers=headers, timeout=PATIENCE)
 
     def post(self, path: str, **content: Any) -> dict[str, Any]:
         """The JSON that the hub answers with. ``content`` is for ``httpx.post``."""

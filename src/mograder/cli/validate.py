@@ -106,7 +106,8 @@ def _validated(path: Path, options: _Options, environments: Environments) -> Val
     notebook = path.read_bytes()
     text = parse_notebook(notebook, limit=NOTEBOOK_LIMIT, name=path.name).text  # before packages are fetched
     requirements = Requirements.from_notebook(text, name=path.name)
-    environment = environments.ready(remembered(environments, requirements), _say(path))
+    lock = remembered(environments, requirements)
+    environment = environments.ready(lock, _say(path), requirements)
     job = ValidationJob(
         notebook=notebook,
         name=path.name,

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mograder.environments import provided
+from mograder.environments.explain import not_installed
 from mograder.environments.locks import Lock
+from mograder.environments.requirements import Requirements
 from mograder.environments.uv import Uv, UvFailed, base_interpreter
-from mograder.errors import EnvironmentFailed
+from mograder.errors import EnvironmentFailed, UnusablePackages
 from mograder.sentences import Sentence
 
 #: What must be importable before an environment counts as one.
@@ -74,7 +76,7 @@ def broken(said: str, status: int) -> EnvironmentFailed:
         reason = Sentence(
             "{package} fails with {reason}", package=places[-1].removesuffix(".py"), reason=reason
         )
-    return EnvironmentFailed(
+    return UnusablePackages(
         "The packages are installed but do not work together: {reason}.",
         tip="tell your instructor: the item has to ask for other versions in its header, and be published again.",
         reason=reason,
@@ -90,11 +92,11 @@ def site_packages(root: Path) -> Path:
     return root / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
 
-def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver) -> None:
+def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver, asked: Requirements) -> None:
     """Fill ``root`` (which must not exist) with the environment of ``lock``, finished, checked and read-only.
 
-    It may be renamed afterwards. Raises ``EnvironmentFailed``; what is at ``root`` then is for the caller to
-    delete.
+    It may be renamed afterwards. Raises ``EnvironmentFailed``, in which ``asked`` tells file and line; what is at
+    ``root`` then is for the caller to delete.
     """
     python = str(root / "bin" / "python")
     total = len(lock.packages)
@@ -117,11 +119,7 @@ def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver) -
         # Hard links would let a change in another environment, or our chmod, reach through the cache.
         uv.run([*words, "--link-mode", "copy"], progress.line)
     except UvFailed as error:
-        raise EnvironmentFailed(
-            "The packages could not be installed: {said}",
-            tip="if the item was published under another Python, publish it again.",
-            said=_last(error.output),
-        ) from error
+        raise not_installed(error.output, lock.packages, asked) from error
     provided.copy_into(site_packages(root))
     on_step(Step(Sentence("Compiling"), 0.75))
     _compile(python, root / "lib")
@@ -191,9 +189,3 @@ def _compile(python: str, directory: Path) -> None:
     subprocess.run(
         command, cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
-
-
-def _last(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    wanted = [line for line in lines if line.startswith(("error:", "cause:"))] or lines[-1:]
-    return "; ".join(wanted)[:400]

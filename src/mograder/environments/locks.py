@@ -13,19 +13,16 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from mograder.environments.explain import not_resolved
 from mograder.environments.requirements import Requirements
 from mograder.environments.uv import Uv, UvFailed, base_interpreter
-from mograder.errors import EnvironmentFailed, Malformed
-from mograder.sentences import Sentence
+from mograder.errors import Malformed
 
 _HEADER = "# Resolved by mograder for Python {python}; marimo is always here, mograder itself is provided.\n"
 _PIN = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9.!+_-]+)(?: ; [^\\]*)?(?: \\)?"
 )
 _HASH = re.compile(r"    --hash=[a-z0-9]+:[0-9a-f]+(?: \\)?")
-
-#: The longest reason that is shown whole, in characters; a resolver can explain itself over pages.
-_REASON = 400
 
 
 @dataclass(frozen=True)
@@ -90,57 +87,5 @@ def resolve(
         try:
             text = Uv(directory or Path("/"), uv_cache_dir).run(words)
         except UvFailed as error:
-            raise _explain(error.output, requirements) from error
+            raise not_resolved(error.output, requirements) from error
     return Lock(_HEADER.format(python=platform.python_version()) + text)
-
-
-def _explain(output: str, requirements: Requirements) -> EnvironmentFailed:
-    said = " ".join(output.split())
-    blamed = re.search(r"you require ([A-Za-z0-9][A-Za-z0-9._-]*)", said)
-    if "Failed to fetch" in said or "network was disabled" in said:
-        return EnvironmentFailed(
-            "{source}: the package index can not be reached ({causes}).",
-            tip="check the network and uv's index settings, then try again.",
-            source=requirements.source,
-            causes=_causes(output),
-        )
-    if not blamed:
-        return EnvironmentFailed(
-            "{source}: its packages can not be resolved: {causes}",
-            source=requirements.source,
-            causes=_causes(output),
-        )
-    name = blamed[1].rstrip(".")
-    return EnvironmentFailed(
-        "{where}: {asked} can not be had: {reason}",
-        where=requirements.where(name),
-        asked=_asked(name, requirements),
-        reason=_reason(said),
-    )
-
-
-def _asked(name: str, requirements: Requirements) -> str:
-    key = canonicalize_name(name)
-    asked = [d for d in requirements.dependencies if canonicalize_name(re.split(r"[^\w.-]", d)[0]) == key]
-    return " and ".join(asked) or name
-
-
-def _reason(said: str) -> str:
-    version = platform.python_version()
-    if "was not found in the package registry" in said:
-        return Sentence("the index has no package of that name.")
-    if "you require" in said and re.search(r"you require \S+ and \S+, we can", said):
-        return Sentence("these contradict each other.")
-    if "there is no version of" in said:
-        return Sentence("the index has no such version.")
-    if "wheels" in said:
-        return Sentence(
-            "it has no ready-made wheel for Python {version} on this machine (nothing is built from source).",
-            version=version,
-        )
-    return said.partition("cause: ")[2].partition(" hint: ")[0][:_REASON] or said[:_REASON]
-
-
-def _causes(output: str) -> str:
-    causes = re.findall(r"^ *(?:error|cause): (.+)$", output, flags=re.MULTILINE)
-    return "; ".join(causes)[:_REASON] or output[-_REASON:]

@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from mograder.errors import EnvironmentFailed
+from mograder.errors import UnusablePackages
 from mograder.notebook import metadata
 
 
@@ -33,7 +33,7 @@ class Requirements:
     def from_notebook(cls, text: str, *, name: str = "notebook") -> Requirements:
         """The requirements in the header of the notebook ``text``; ``name`` is what messages call it.
 
-        Raises ``Malformed`` if the header is not TOML, ``EnvironmentFailed`` if it asks for something that is
+        Raises ``Malformed`` if the header is not TOML, ``UnusablePackages`` if it asks for something that is
         no package of an index (an address or a path would let a notebook choose what the hub reads).
         """
         block = metadata.read(text, name)
@@ -64,11 +64,11 @@ class Requirements:
         return tuple(sorted([*others, f"marimo{'[' + ','.join(extras) + ']' if extras else ''}=={version}"]))
 
     def check_python(self, version: str = platform.python_version()) -> None:
-        """Raise ``EnvironmentFailed`` if the notebook can not run on Python ``version``."""
+        """Raise ``UnusablePackages`` if the notebook can not run on Python ``version``."""
         if self.requires_python and not SpecifierSet(self.requires_python).contains(
             version, prereleases=True
         ):
-            raise EnvironmentFailed(
+            raise UnusablePackages(
                 "{source} asks for Python {wanted}, and the hub runs Python {version}.",
                 tip="change requires-python in the notebook, or install mograder with that Python.",
                 source=self.source,
@@ -79,7 +79,7 @@ class Requirements:
 
 def _strings(value: object, name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise EnvironmentFailed("dependencies in {name} must be a list of strings.", name=name)
+        raise UnusablePackages("dependencies in {name} must be a list of strings.", name=name)
     return [str(entry) for entry in value]
 
 
@@ -88,14 +88,14 @@ def _package(entry: str, where: str) -> Requirement:
         package = Requirement(entry)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        raise EnvironmentFailed(
+        raise UnusablePackages(
             "{where}: {entry} is not a package requirement: {reason}.",
             where=where,
             entry=f"{entry!r}",
             reason=reason,
         ) from error
     if package.url:
-        raise EnvironmentFailed(
+        raise UnusablePackages(
             "{where}: {name} is asked for by its address; only the index is used.",
             tip='write "{name}" or "{name}==VERSION".',
             where=where,
@@ -109,7 +109,7 @@ def _python_range(block: Mapping[str, Any], name: str) -> str:
     try:
         return str(SpecifierSet(value)) if isinstance(value, str) else str(SpecifierSet(str(value)))
     except InvalidSpecifier as error:
-        raise EnvironmentFailed(
+        raise UnusablePackages(
             "requires-python = {value} in {name} is not a range of versions.", value=f"{value!r}", name=name
         ) from error
 

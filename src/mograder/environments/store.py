@@ -106,11 +106,13 @@ class Environments:
         self._trusted[key] = now
         return environment
 
-    def ready(self, lock: Lock, on_step: StepObserver | None = None) -> Environment:
+    def ready(
+        self, lock: Lock, on_step: StepObserver | None = None, asked: Requirements | None = None
+    ) -> Environment:
         """The environment of ``lock``, built now if it is absent or damaged.
 
         Whoever asks while it is being built, in this process or another, waits for that build. It appears
-        whole or not at all. Raises ``EnvironmentFailed``.
+        whole or not at all. Raises ``EnvironmentFailed``; ``asked`` lets it tell file and line.
         """
         if found := self.find(lock):
             return found
@@ -118,7 +120,7 @@ class Environments:
         key = environment_id(lock)
         try:
             with self._locked(key, say):
-                return self.find(lock) or self._build(key, lock, say)
+                return self.find(lock) or self._build(key, lock, say, asked or Requirements())
         except OSError as error:
             reason = error.strerror or str(error)
             raise EnvironmentFailed(
@@ -151,13 +153,13 @@ class Environments:
     def _environment(self, key: str, lock: Lock) -> Environment:
         return Environment(key, self.root / key, lock.marimo_version, Path(sys.base_prefix))
 
-    def _build(self, key: str, lock: Lock, say: StepObserver) -> Environment:
+    def _build(self, key: str, lock: Lock, say: StepObserver, asked: Requirements) -> Environment:
         for left in [*self.root.glob(f"building-*.{key}"), self.root / key]:
             self._delete(left)
         beside = self.root / f"building-{uuid.uuid4().hex[:8]}.{key}"
         try:
             uv = Uv(self.root, self.uv_cache_dir)
-            build(beside, lock, uv, self._check, say)
+            build(beside, lock, uv, self._check, say, asked)
             _write_marker(beside, key, lock)
             beside.rename(self.root / key)
         finally:

@@ -59,6 +59,8 @@ def _warm_one(item: Planned, environments: Environments, on_step: Callable[[str,
         return Warmed(item.name, None, item.error)
     try:
         lock = environments.resolve(item.requirements)
-        return Warmed(item.name, environments.ready(lock, lambda step: on_step(item.name, step)))
+        return Warmed(
+            item.name, environments.ready(lock, lambda step: on_step(item.name, step), item.requirements)
+        )
     except MograderError as error:
         return Warmed(item.name, None, error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from mograder.generate.plan import Plan
@@ -25,26 +24,30 @@ def preview_release(plan: Plan, directory: Path) -> str:
         new = Path(temporary)
         build(plan, new)
         places = sorted(_files(new) | _files(target))
-        return "".join(part for place in places for part in _difference(target, new, place))
+        return "".join(_difference(target, new, place) for place in places)
 
 
 def _files(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir()}
 
 
-def _difference(target: Path, new: Path, place: str) -> Iterator[str]:
+def _difference(target: Path, new: Path, place: str) -> str:
     before, after = (_bytes(root / place) for root in (target, new))
+    return difference(before, after, f"a/{target.name}/{place}", f"b/{target.name}/{place}")
+
+
+def difference(before: bytes | None, after: bytes | None, old_name: str, new_name: str) -> str:
+    """A unified diff of two files under these names, None for one that is not there; empty if they are the same."""
     if before == after:
-        return
-    names = [f"a/{target.name}/{place}", f"b/{target.name}/{place}"]
-    names[0] = "/dev/null" if before is None else names[0]
-    names[1] = "/dev/null" if after is None else names[1]
-    old, new_text = _text(before), _text(after)
-    if old is None or new_text is None:
-        yield f"Binary files {names[0]} and {names[1]} differ\n"
-        return
-    for line in difflib.unified_diff(split_lines(old), split_lines(new_text), names[0], names[1]):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        return ""
+    names = ("/dev/null" if before is None else old_name, "/dev/null" if after is None else new_name)
+    old, new = _text(before), _text(after)
+    if old is None or new is None:
+        return f"Binary files {names[0]} and {names[1]} differ\n"
+    lines = difflib.unified_diff(split_lines(old), split_lines(new), names[0], names[1])
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from mograder.hub import uploads
 from mograder.hub.checking import Checking
 from mograder.hub.engine_runner import EngineRunner
 from mograder.hub.gateway.assets import Assets
+from mograder.hub.grounds import grounds
 from mograder.hub.history import SAVE, History, Version, digest
 from mograder.hub.isolation import Isolation
 from mograder.hub.locks import KeyedLocks
@@ -45,6 +46,9 @@ from mograder.validation.run import ValidationJob, validate
 from mograder.validation.runner import Runner
 
 log = logging.getLogger("mograder.hub")
+
+VALIDATED_AT_ONCE = 2
+"""Notebooks of the whole course that are run to their end at the same time; the others wait for their turn."""
 
 _LABEL, _CHECKS = 200, 200
 """Characters of a label and checks of a notebook that are counted: both come from a student's code."""
@@ -92,7 +96,7 @@ class Coursework:
         self._first: dict[str, tuple[str, ...]] = {}  # by marimo's version: what its editor loads at once
         self._changes = KeyedLocks()
         self._validations: dict[tuple[str, str, str], asyncio.Task[dict[str, Any]]] = {}
-        self._validating = asyncio.Semaphore(2)
+        self._validating = asyncio.Semaphore(VALIDATED_AT_ONCE)
         self.checking = Checking()
         self.validated: Counter[str] = Counter()  # by user: how many runs of checks came to their end
 
@@ -282,15 +286,17 @@ class Coursework:
     # -- checks -------------------------------------------------------------------------------------------
 
     async def validate(self, user: str, name: str) -> dict[str, Any]:
-        """The checks of the notebook as it is now, as the contract's JSON. The same content is run once."""
+        """The checks of the notebook as it is now, as the contract's JSON. What nothing changed for is run once."""
         data = await asyncio.to_thread(self.workspaces.notebook, user, name)
-        content = digest(data)
+        release = await asyncio.to_thread(self.releases.get, name)
+        environment = await self._packages.ready(release)
+        now = await asyncio.to_thread(self._grounds, user, release, environment, data)
         stored = await asyncio.to_thread(self._results.get, user, name)
-        if stored is not None and stored.digest == content:
+        if stored is not None and stored.grounds == now:
             return _loaded(stored)
-        running = (user, name, content)
+        running = (user, name, now)
         if running not in self._validations:
-            task = asyncio.create_task(self._validate(user, name, data, content))
+            task = asyncio.create_task(self._validate(user, release, environment, data))
             self._validations[running] = task
             task.add_done_callback(lambda _: self._validations.pop(running, None))
         return await asyncio.shield(self._validations[running])
@@ -365,29 +371,41 @@ class Coursework:
         learn_from = release.directory / release.notebook
         return LaunchPlan(workspace, environment.python, serve, environment.id, scratch, learn_from)
 
-    async def _validate(self, user: str, name: str, data: bytes, content: str) -> dict[str, Any]:
-        release = await asyncio.to_thread(self.releases.get, name)
-        environment = await self._packages.ready(release)
+    async def _validate(
+        self, user: str, release: Release, environment: Environment, data: bytes
+    ) -> dict[str, Any]:
+        name = release.name
         async with self._changes.held((user, name)):
             await asyncio.to_thread(self._keep_checked, user, name, data)
-        job = ValidationJob(
-            notebook=data,
-            name=f"{name}.py",
-            release=await asyncio.to_thread(release.read, release.notebook),
-            files=await asyncio.to_thread(self._beside, user, name),
-            python=environment.python,
-            timeout_s=self._validate_timeout,
-            asset_url=await self._asset_url(environment),
-            scratch_dir=self._state_dir / "run",
-        )
+        asset_url = await self._asset_url(environment)
         with self.checking.run(user, name) as run:
             async with self._validating:
                 run.begin()
+                job = await asyncio.to_thread(self._job, user, release, environment, data, asset_url)
                 runner = self._runner(user, release, environment)
                 result = await asyncio.to_thread(validate, job, runner, run.found)
-        await asyncio.to_thread(self._keep, user, name, content, result)
+        await asyncio.to_thread(self._keep, user, name, job, environment, result)
         self.validated[user] += 1
         return result.to_json()
+
+    def _job(
+        self, user: str, release: Release, environment: Environment, data: bytes, asset_url: str
+    ) -> ValidationJob:
+        return ValidationJob(
+            notebook=data,
+            name=release.notebook,
+            release=release.read(release.notebook),
+            files=dict(self._beside(user, release.name)),
+            python=environment.python,
+            timeout_s=self._validate_timeout,
+            asset_url=asset_url,
+            scratch_dir=self._state_dir / "run",
+        )
+
+    def _grounds(self, user: str, release: Release, environment: Environment, data: bytes) -> str:
+        checks = release.read(release.notebook)
+        beside = self._beside(user, release.name)
+        return grounds(data, checks, environment.id, self._validate_timeout, beside)
 
     def first_files(self) -> list[str]:
         """Addresses below the hub's root of what editors load at once: browsers keep these files for good."""
@@ -440,20 +458,20 @@ class Coursework:
             log.info("%d environments that nothing needs were deleted", len(gone))
         return gone
 
-    def _beside(self, user: str, name: str) -> dict[str, bytes]:
+    def _beside(self, user: str, name: str) -> Iterator[tuple[str, bytes]]:
         """The files beside the notebook, read safely; what is not plain or too large is left out."""
-        limit, total, found = 100 << 20, 0, {}
+        limit, total = 100 << 20, 0
         with self.workspaces.open(user, name) as directory:
-            for entry in self.workspaces.files(user, name):
+            for entry in sorted(self.workspaces.files(user, name), key=lambda entry: entry.path):
                 beside = is_file_path(entry.path) and entry.path != f"{name}.py"
                 if not beside or total + entry.size > limit:
                     continue
                 try:
-                    found[entry.path] = directory.read(entry.path, limit)
+                    content = directory.read(entry.path, limit)
                 except MograderError:  # a trap, or gone since: the notebook will miss it and say so
                     continue
-                total += len(found[entry.path])
-        return found
+                total += len(content)
+                yield entry.path, content
 
     def _keep_checked(self, user: str, name: str, data: bytes) -> None:
         """What was checked stays a version, so that its result can be looked up."""
@@ -464,16 +482,29 @@ class Coursework:
         ) as error:  # the history is full: the checks are worth more than their place in it
             log.warning("what was checked of %s/%s is not kept: %s", user, name, error)
 
-    def _keep(self, user: str, name: str, content: str, result: ValidationResult) -> None:
+    def _keep(
+        self, user: str, name: str, job: ValidationJob, environment: Environment, result: ValidationResult
+    ) -> None:
         path = self._report_path(user, name)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if result.html is not None:
+        if result.html is None:
+            path.unlink(missing_ok=True)  # the one that is there shows another content
+        else:
             temporary = path.with_suffix(".part")
             temporary.write_bytes(result.html)
             temporary.replace(path)
         checks = result.checks
         passed = sum(check.status == "success" for check in checks)
-        stored = StoredResult(content, time.time(), passed, len(checks), json.dumps(packed(result.to_json())))
+        # Of what was really run, which may be newer than what was asked for. A run that was stopped is no answer to
+        # keep: the next one may have a quieter machine.
+        stands_on = None
+        if result.export_ok and job.release is not None:
+            beside = ((file, content) for file, content in job.files.items() if isinstance(content, bytes))
+            stands_on = grounds(job.notebook, job.release, environment.id, job.timeout_s, beside)
+        answer = json.dumps(packed(result.to_json()))
+        stored = StoredResult(
+            digest(job.notebook), time.time(), passed, len(checks), answer, grounds=stands_on
+        )
         self._results.put(user, name, stored)
         tried = [(check.label[:_LABEL], check.status) for check in checks[:_CHECKS]]
         self._attempts.note(user, name, tried, stored.when)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 
 from mograder.course import Course
@@ -17,7 +18,7 @@ from mograder.environments import (
     environment_id,
     run_check,
 )
-from mograder.errors import EnvironmentFailed
+from mograder.errors import EnvironmentFailed, MograderError, UnusablePackages
 from mograder.hub.history import digest
 from mograder.hub.releases import Release
 from mograder.sandbox.identities import choose
@@ -30,7 +31,7 @@ OnStep = Callable[[Step], None]
 def course_environments(course: Course, *, confined: bool = True) -> Environments:
     """The course's environments. A new one is tried in a jail, unless the hub is ``confined`` in nothing."""
     hub = course.config.hub
-    cache = Path(hub.uv_cache_dir).expanduser() if hub.uv_cache_dir else None
+    cache = course.root / Path(hub.uv_cache_dir).expanduser() if hub.uv_cache_dir else None
     check = check_in_jail(choose()) if confined and hub.sandbox != "off" else run_check
     return Environments(course.state_dir / "environments", cache, check=check)
 
@@ -55,7 +56,7 @@ class Packages:
     def prepare(self, notebook: bytes, name: str, on_step: OnStep) -> tuple[Lock, Environment]:
         """Resolve and build for a notebook that is about to be published. Blocks. Raises EnvironmentFailed."""
         lock = self._resolve(notebook, name)
-        return lock, self._environments.ready(lock, on_step)
+        return lock, self._environments.ready(lock, on_step, _asked(notebook, name))
 
     def ready_now(self, release: Release, on_step: OnStep) -> Environment:
         """As `ready`, blocking."""
@@ -90,11 +91,15 @@ class Packages:
     def _ready(self, release: Release, on_step: OnStep) -> Environment:
         try:
             text = release.lock()
-            read = release.read
-            lock = Lock(text) if text is not None else self._resolve(read(release.notebook), release.name)
-            environment = self._environments.ready(lock, on_step)
+            read = partial(release.read, release.notebook)
+            lock = Lock(text) if text is not None else self._resolve(read(), release.name)
+            environment = self._environments.find(lock)
+            if environment is None:
+                environment = self._environments.ready(lock, on_step, _lines(read(), release.name))
         except EnvironmentFailed as error:
             self._problems[release.name] = error.message
+            if isinstance(error, UnusablePackages):  # whoever opens the item did not choose them
+                raise EnvironmentFailed(error.message, tip=error.tip) from error
             raise
         self._problems.pop(release.name, None)
         return environment
@@ -103,7 +108,17 @@ class Packages:
         """An item that was put there by hand has no lock: it is made once for each content."""
         content = digest(notebook)
         if content not in self._locks:
-            text = notebook.decode("utf-8", "replace")
-            requirements = Requirements.from_notebook(text, name=f"{name}.py")
-            self._locks[content] = self._environments.resolve(requirements)
+            self._locks[content] = self._environments.resolve(_asked(notebook, name))
         return self._locks[content]
+
+
+def _lines(notebook: bytes, name: str) -> Requirements:
+    """For messages alone: the lock says what is wanted, even if somebody broke the header since."""
+    try:
+        return _asked(notebook, name)
+    except MograderError:
+        return Requirements(source=f"{name}.py")
+
+
+def _asked(notebook: bytes, name: str) -> Requirements:
+    return Requirements.from_notebook(notebook.decode("utf-8", "replace"), name=f"{name}.py")

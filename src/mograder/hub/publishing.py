@@ -15,7 +15,7 @@ from mograder.hub.history import digest
 from mograder.hub.identity.roster import FILE_NAME as ROSTER
 from mograder.hub.packages import Packages
 from mograder.hub.releases import ItemType, Release, Releases
-from mograder.hub.visibility import ALWAYS
+from mograder.hub.visibility import ALWAYS, Window
 from mograder.notebook import metadata
 
 
@@ -54,7 +54,8 @@ class Publishing:
         ``type_`` None: what the notebook's header says (``mograder-type``), else an assignment.
 
         Raises:
-            NameRefused, Malformed, NotANotebook, Conflict: the files. EnvironmentFailed: a package.
+            NameRefused, Malformed, NotANotebook, Conflict: the files. UnusablePackages: a package.
+            IndexUnreachable, EnvironmentFailed: the packages, and not by the notebook's fault.
         """
         item_name(name)
         for file in files:
@@ -69,21 +70,23 @@ class Publishing:
         )
         async with self._turn:
             known = await asyncio.to_thread(self._releases.find, name)
-            before = ALWAYS if known is None else known.window
-            window = visibility.window(dates.begin, dates.end, dates.zone or before.zone, before)
+            window = _window(known, dates)
             lock, _ = await asyncio.to_thread(
                 self._packages.prepare, notebook, name, lambda step: say(step.text)
             )
             return await asyncio.to_thread(self._releases.install, name, files, kind, lock.text, window)
 
-    async def current(self, name: str) -> tuple[Release, dict[str, str]] | None:
-        """What is published as ``name``, with the SHA-256 of each file; None if nothing is."""
+    async def current(self, name: str, dates: Dates) -> tuple[Release | None, dict[str, str], Window]:
+        """What is published as ``name`` if something is, the SHA-256 of each file, and what ``dates`` would make of
+        its dates. Raises Malformed as `publish` would."""
         release = await asyncio.to_thread(self._releases.find, name)
+        window = _window(release, dates)
         if release is None:
-            return None
-        return release, await asyncio.to_thread(
+            return None, {}, window
+        files = await asyncio.to_thread(
             lambda: {file: digest(release.read(file)) for file in release.everything}
         )
+        return release, files, window
 
     async def warm(self) -> list[str]:
         """Have the packages of every published item ready; the items' names.
@@ -116,6 +119,11 @@ class Publishing:
     def _write(self, text: bytes) -> None:
         with Directory.trusted(self._course) as course:
             course.write(ROSTER, text)
+
+
+def _window(known: Release | None, dates: Dates) -> Window:
+    before = ALWAYS if known is None else known.window
+    return visibility.window(dates.begin, dates.end, dates.zone or before.zone, before)
 
 
 def _type(word: str) -> ItemType:

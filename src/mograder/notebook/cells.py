@@ -98,9 +98,11 @@ def _plain_cell(
     first, last = colon_line + 1, _last_code_line(node, positions.lines)
     if node.body[0].lineno == colon_line:
         code, last = _inline_code(body, positions), colon_line
+    elif final is None:
+        code = _block_code(node, first, last, positions)
     else:
         lines = positions.lines[first - 1 : last]
-        if final and last == final.lineno:  # x = 1; return x
+        if last == final.lineno:  # x = 1; return x
             lines[-1] = lines[-1].encode()[: final.col_offset].decode()
         code = dedent(lines, string_lines(node, first))
     return Cell(
@@ -139,7 +141,7 @@ def _definition_cell(node: _Definition, decorator: ast.expr, kind: CellKind, pos
     return Cell(
         name=node.name,
         kind=kind,
-        code=_block_code(node, first, last, positions),
+        code=_block_code(node, first, last, positions).strip(),
         first_line=node.decorator_list[0].lineno,
         head_line=node.lineno,
         last_line=last,
@@ -162,7 +164,7 @@ def _block_code(
     end = (node.end_lineno or last) - first
     if 0 <= end < len(lines):
         lines[end] = lines[end].encode()[: node.end_col_offset].decode()
-    return dedent(lines, string_lines(node, first)).strip()
+    return dedent(lines, string_lines(node, first))
 
 
 def _setup_cell(node: ast.With | ast.AsyncWith, positions: Positions) -> Cell:
@@ -176,7 +178,7 @@ def _setup_cell(node: ast.With | ast.AsyncWith, positions: Positions) -> Cell:
         name="setup",
         kind="setup",
         # marimo writes this `pass` itself when the cell holds nothing but comments.
-        code=code.strip().removesuffix("\npass"),
+        code=code.rstrip().removesuffix("\npass").strip(),
         first_line=node.lineno,
         head_line=node.lineno,
         last_line=max(last, node.end_lineno or last),

@@ -102,4 +102,5 @@ class Runs:
         requirements = Requirements.from_notebook(attempt.text, name=f"{attempt.item}.py")
         told: Callable[[Step], None] = lambda step: self._say(attempt.item, step.text)  # noqa: E731
         with self._preparing:
-            return self._environments.ready(remembered(self._environments, requirements), told).python
+            lock = remembered(self._environments, requirements)
+            return self._environments.ready(lock, told, requirements).python

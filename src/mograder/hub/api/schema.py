@@ -127,11 +127,15 @@ class Published(Ok):
 
 
 class Current(BaseModel):
-    """What is published of an item: SHA-256 by file name; ``type`` is None if it is not."""
+    """What is published of an item: SHA-256 by file name; ``type`` is None if it is not.
+
+    ``visible`` says when students see it, ``becomes`` when they would with the dates that were asked about.
+    """
 
     type: str | None
     files: dict[str, str]
     visible: str | None = None
+    becomes: str
 
 
 class WarmedCache(Ok):

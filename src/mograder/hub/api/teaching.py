@@ -69,13 +69,19 @@ async def publish(
 
 
 @router.get("/publish/{name}", response_model=schema.Current)
-async def current(name: str, who: Identity = requires(Action.PUBLISH), work: Publishing = Work) -> Any:
-    """What a publication would take the place of."""
-    found = await work.current(name)
-    if found is None:
-        return schema.Current(type=None, files={})
-    release, files = found
-    return schema.Current(type=release.type, files=files, visible=release.window.words)
+async def current(
+    name: str,
+    from_: Annotated[str | None, Query(alias="from", max_length=40)] = None,
+    until: Annotated[str | None, Query(max_length=40)] = None,
+    zone: Annotated[str, Query(max_length=64)] = "",
+    who: Identity = requires(Action.PUBLISH),
+    work: Publishing = Work,
+) -> Any:
+    """What a publication (with these dates) would take the place of."""
+    release, files, window = await work.current(name, Dates(from_, until, zone))
+    if release is None:
+        return schema.Current(type=None, files={}, becomes=window.words)
+    return schema.Current(type=release.type, files=files, visible=release.window.words, becomes=window.words)
 
 
 def _published(release: Release) -> schema.Published:

@@ -120,13 +120,17 @@ class OriginTable:
 
 @dataclass(frozen=True)
 class StoredResult:
-    """A validation that was kept: of which content, how many checks passed, and the result as JSON text."""
+    """A validation that was kept: of which content, how many checks passed, and the result as JSON text.
+
+    ``grounds`` is all that it stands on, as one hash (`mograder.hub.grounds`); None if it is not to be used again.
+    """
 
     digest: str
     when: float
     passed: int
     total: int
     result: str
+    grounds: str | None = None
 
 
 class Counts(NamedTuple):

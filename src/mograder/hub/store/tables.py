@@ -46,7 +46,8 @@ origins = Table(
     PrimaryKeyConstraint("user", "item"),
 )
 
-# The last validation of a copy, by the content that was validated.
+# The last validation of a copy, by the content that was validated. ``grounds``: all that the result stands on
+# (`mograder.hub.grounds`); none if it is not to be used again.
 results = Table(
     "results",
     metadata,
@@ -57,6 +58,7 @@ results = Table(
     Column("passed", Integer, nullable=False),
     Column("total", Integer, nullable=False),
     Column("result", Text, nullable=False),
+    Column("grounds", String),
     PrimaryKeyConstraint("user", "item"),
 )
 
