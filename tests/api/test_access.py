@@ -13,7 +13,7 @@ from mograder.hub.api import editor, files, handoff, teaching, versions
 from mograder.hub.api import routes as api
 from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
-from mograder.hub.pages import account, teach, teach_tables, teach_work, updates
+from mograder.hub.pages import account, live, teach, teach_tables, teach_work, updates
 from mograder.hub.pages import files as file_pages
 from mograder.hub.pages import routes as pages
 from mograder.hub.pages import versions as version_pages
@@ -27,10 +27,12 @@ ROUTERS = (
     api.router,
     teaching.router,
     editor.router,
+    editor.lectures,
     handoff.router,
     versions.router,
     files.router,
     pages.router,
+    live.router,
     version_pages.router,
     updates.router,
     account.router,
