@@ -81,7 +81,7 @@ def file_path(text: str) -> str:
     for part in text.split("/"):
         file_name(part)
     if len(text.encode()) > MAX_FILE_NAME_BYTES:
-        raise NameRefused(f"{shown(text)} is too long for the place of a file.")
+        raise NameRefused("{path} is too long for the place of a file.", path=shown(text))
     return text
 
 

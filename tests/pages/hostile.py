@@ -47,7 +47,7 @@ def hostile_views(plain: views.Page) -> dict[str, object]:
             page, HOSTILE, HOSTILE, (check,), (HOSTILE,), HOSTILE, (HOSTILE,), "validate-report/a/b"
         ),
         "problem-hostile": views.Problem(
-            page, 404, HOSTILE, HOSTILE, HOSTILE, views.WayOn("teach", HOSTILE), (HOSTILE,), HOSTILE
+            page, 404, HOSTILE, HOSTILE, HOSTILE, views.WayOn("teach", HOSTILE), "", (HOSTILE,), HOSTILE
         ),
         "update-hostile": _update(page),
         "account-hostile": account_views.Account(
@@ -73,7 +73,7 @@ def _teaching(page: views.Page) -> dict[str, object]:
             (teach_views.CourseItem(HOSTILE, HOSTILE, "assignment", HOSTILE, False, 3, 1, HOSTILE),),
             (teach_views.Running(HOSTILE, HOSTILE, "edit", NOW, NOW, 400 << 20, 0.5),),
             (HOSTILE, HOSTILE),
-            (teach_views.Published(NOW, HOSTILE, HOSTILE, HOSTILE),),
+            (teach_views.Published(NOW, HOSTILE, HOSTILE, "failed"),),
             (teach_views.Sent(1, HOSTILE, NOW, HOSTILE, 3),),
             HOSTILE,
         ),
@@ -98,7 +98,7 @@ def _teaching(page: views.Page) -> dict[str, object]:
 
 
 def _history(page: views.Page) -> version_views.History:
-    version = version_views.VersionRow("v1", NOW, HOSTILE, 901, False, 1, 5)
+    version = version_views.VersionRow("v1", NOW, "upload", 901, False, 1, 5)
     present = replace(version, id="copy")
     flash = views.Flash(HOSTILE)
     return version_views.History(

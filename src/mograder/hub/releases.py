@@ -261,19 +261,21 @@ def _check_places(files: Collection[str]) -> None:
     folders: set[str] = set()
     for file in files:
         if is_cache(file_path(file)):
-            raise NameRefused(f"{shown(file)} is in a cache, which is not published.")
+            raise NameRefused("{file} is in a cache, which is not published.", file=shown(file))
         parts = file.split("/")
         for depth in range(1, len(parts) + 1):
             place = "/".join(parts[:depth])
             if (twin := seen.setdefault(unicodedata.normalize("NFC", place).casefold(), place)) != place:
                 raise NameRefused(
-                    f"{shown(place)} and {shown(twin)} differ by case alone: on many computers they are one file."
+                    "{file} and {twin} differ by case alone: on many computers they are one file.",
+                    file=shown(place),
+                    twin=shown(twin),
                 )
         folders |= {"/".join(parts[:depth]) for depth in range(1, len(parts))}
     if both := folders & {*files}:
-        raise NameRefused(f"{shown(min(both))} can not be a file and a directory.")
+        raise NameRefused("{place} can not be a file and a directory.", place=shown(min(both)))
     if INDEX in files:
-        raise NameRefused(f"{INDEX} is written by the hub and can not be published.")
+        raise NameRefused("{file} is written by the hub and can not be published.", file=INDEX)
 
 
 def _window(directory: Directory, name: str) -> Window:
