@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.hub import NOTEBOOK, RunningHub, make_course, running, start
+from tests.support.hub import NOTEBOOK, RunningHub, end_engine, make_course, running, start
 from tests.support.service import Service
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -152,4 +152,5 @@ def test_forty_open_notebooks_of_one_host_user_do_not_break_validation(course_ro
             assert [check["label"] for check in found.json()["checks"]] == ["Q1: the answer"]
             assert not found.json()["cell_errors"]
     finally:
-        hub.stop(2, patience=60)
+        hub.stop(patience=60)
+        end_engine(course)

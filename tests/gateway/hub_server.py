@@ -49,8 +49,9 @@ class TestDoor:
         if name is None:
             return Refusal(404, b"<p>start page</p>", ((b"content-type", b"text/html"),))
         prefix = f"/{route.kind}/user/{route.user}/{route.item}/"
+        notebook = "nb.py" if route.item == "nb" else f"/w/{route.item}.py"  # one is real
         where, session_id = str(self.directory / f"{name}.sock"), f"{route.user}-{route.item}"
-        return Target(where, prefix, session_id, f"{route.item}.py", grant=Grant(who))
+        return Target(where, prefix, session_id, notebook, grant=Grant(who))
 
     def refused(self, route: Route, head: RequestHead, refusal: Refusal) -> None:
         self.events.append(["refused", str(refusal.status)])
