@@ -69,3 +69,38 @@ def test_every_test_that_the_page_on_security_names_exists() -> None:
     tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
     assert len(named) > 60
     assert named - set(re.findall(r"def (test_\w+)\(", tests)) == set()
+
+
+ROOT = DOCS.parent
+LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def links(page: Path) -> list[tuple[str, Path]]:
+    """Where the links of a page lead that stay in this repository; "!" before those of pictures."""
+    text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.S)
+    found = [(mark, target.partition("#")[0]) for mark, target in LINK.findall(text)]
+    return [
+        (mark, (page.parent / target).resolve()) for mark, target in found if target and ":" not in target
+    ]
+
+
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
+
+
+def test_every_link_of_the_docs_leads_somewhere() -> None:
+    assert [(page.name, target) for page in PAGES for _, target in links(page) if not target.exists()] == []
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    shown = {target for page in PAGES for mark, target in links(page) if mark}
+    pictures = set((DOCS / "images").iterdir())
+    assert shown == pictures
+    sizes = {picture.name: picture.stat().st_size for picture in pictures}
+    assert {name: size for name, size in sizes.items() if size > 120_000} == {}
+    assert sum(sizes.values()) < 2_000_000
+
+
+def test_every_picture_of_the_tour_says_what_it_shows() -> None:
+    text = (DOCS / "tour.md").read_text()
+    assert re.findall(r"!\[\W*\]", text) == []
+    assert len(re.findall(r"!\[[^\]]{12,}\]", text)) == text.count("![")
