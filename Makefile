@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS = never
 # What the tests log in with and measure against. npm comes with nodejs where that is not Debian's own.
 PEERS := apache2-bin libapache2-mod-auth-openidc nginx-light openssl gcc libc6-dev nodejs $(if $(shell command -v npm),,npm)
 
-.PHONY: demo test lint bench docs lock clean
+.PHONY: demo test lint bench pictures docs lock clean
 
 demo: .make/hub ## bring the hub up with a demo course
 	@$(BIN)/mograder demo $(DIR)
@@ -25,6 +25,10 @@ lint: .make/dev
 
 bench: .make/dev .make/peers ## measure, product beside alternatives; writes bench/results/
 	@$(BIN)/python -m bench
+
+pictures: .make/dev ## take the pictures of docs/tour.md anew
+	@echo "==> taking the pictures of the demo course"
+	@$(BIN)/python -m tests.pages.pictures
 
 docs: ## where to read
 	@echo "Start with README.md, then docs/."

@@ -111,3 +111,38 @@ def test_systemd_understands_its_unit(tmp_path: Path) -> None:
         line for line in done.stderr.splitlines() if UNIT.name in line and "'DelegateSubgroup'" not in line
     ]
     assert (done.returncode, said) == (0, [])
+
+
+ROOT = DOCS.parent
+LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def links(page: Path) -> list[tuple[str, Path]]:
+    """Where the links of a page lead that stay in this repository; "!" before those of pictures."""
+    text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.S)
+    found = [(mark, target.partition("#")[0]) for mark, target in LINK.findall(text)]
+    return [
+        (mark, (page.parent / target).resolve()) for mark, target in found if target and ":" not in target
+    ]
+
+
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
+
+
+def test_every_link_of_the_docs_leads_somewhere() -> None:
+    assert [(page.name, target) for page in PAGES for _, target in links(page) if not target.exists()] == []
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    shown = {target for page in PAGES for mark, target in links(page) if mark}
+    pictures = set((DOCS / "images").iterdir())
+    assert shown == pictures
+    sizes = {picture.name: picture.stat().st_size for picture in pictures}
+    assert {name: size for name, size in sizes.items() if size > 120_000} == {}
+    assert sum(sizes.values()) < 2_000_000
+
+
+def test_every_picture_of_the_tour_says_what_it_shows() -> None:
+    text = (DOCS / "tour.md").read_text()
+    assert re.findall(r"!\[\W*\]", text) == []
+    assert len(re.findall(r"!\[[^\]]{12,}\]", text)) == text.count("![")
