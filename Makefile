@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS = never
 
 # What the tests log in with and measure against. npm comes with nodejs where that is not Debian's own.
-PEERS := apache2-bin libapache2-mod-auth-openidc nginx-light openssl gcc libc6-dev nodejs $(if $(shell command -v npm),,npm)
+PEERS := systemd apache2-bin libapache2-mod-auth-openidc nginx-light openssl gcc libc6-dev nodejs $(if $(shell command -v npm),,npm)
 
 .PHONY: demo test lint bench pictures docs lock clean
 

@@ -7,13 +7,12 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mograder.course import is_file_path
 from mograder.environments import Environment
 from mograder.errors import Conflict, MograderError, NotALecture, NotFound
 from mograder.hub import uploads
@@ -395,7 +394,7 @@ class Coursework:
             notebook=data,
             name=release.notebook,
             release=release.read(release.notebook),
-            files=dict(self._beside(user, release.name)),
+            files=dict(self.workspaces.beside(user, release.name)),
             python=environment.python,
             timeout_s=self._validate_timeout,
             asset_url=asset_url,
@@ -404,7 +403,7 @@ class Coursework:
 
     def _grounds(self, user: str, release: Release, environment: Environment, data: bytes) -> str:
         checks = release.read(release.notebook)
-        beside = self._beside(user, release.name)
+        beside = self.workspaces.beside(user, release.name)
         return grounds(data, checks, environment.id, self._validate_timeout, beside)
 
     def first_files(self) -> list[str]:
@@ -458,28 +457,11 @@ class Coursework:
             log.info("%d environments that nothing needs were deleted", len(gone))
         return gone
 
-    def _beside(self, user: str, name: str) -> Iterator[tuple[str, bytes]]:
-        """The files beside the notebook, read safely; what is not plain or too large is left out."""
-        limit, total = 100 << 20, 0
-        with self.workspaces.open(user, name) as directory:
-            for entry in sorted(self.workspaces.files(user, name), key=lambda entry: entry.path):
-                beside = is_file_path(entry.path) and entry.path != f"{name}.py"
-                if not beside or total + entry.size > limit:
-                    continue
-                try:
-                    content = directory.read(entry.path, limit)
-                except MograderError:  # a trap, or gone since: the notebook will miss it and say so
-                    continue
-                total += len(content)
-                yield entry.path, content
-
     def _keep_checked(self, user: str, name: str, data: bytes) -> None:
         """What was checked stays a version, so that its result can be looked up."""
         try:
             self.history.keep(user, name, f"{name}.py", data, SAVE)
-        except (
-            MograderError
-        ) as error:  # the history is full: the checks are worth more than their place in it
+        except MograderError as error:  # the history is full: the checks are worth more than their place
             log.warning("what was checked of %s/%s is not kept: %s", user, name, error)
 
     def _keep(

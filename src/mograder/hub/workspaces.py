@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -153,6 +153,21 @@ class Workspaces:
                 return directory.read(_notebook(item), self._max_notebook), datetime.fromtimestamp(when, UTC)
         except MograderError:
             return None
+
+    def beside(self, user: str, name: str) -> Iterator[tuple[str, bytes]]:
+        """The files beside the notebook, read safely; what is not plain or too large is left out."""
+        limit, total = 100 << 20, 0
+        with self.open(user, name) as directory:
+            for entry in sorted(self.files(user, name), key=lambda entry: entry.path):
+                beside = is_file_path(entry.path) and entry.path != f"{name}.py"
+                if not beside or total + entry.size > limit:
+                    continue
+                try:
+                    content = directory.read(entry.path, limit)
+                except MograderError:  # a trap, or gone since: the notebook will miss it and say so
+                    continue
+                total += len(content)
+                yield entry.path, content
 
     def files(self, user: str, item: str) -> list[Entry]:
         """Everything beside the notebook that a student may need again; caches and dotfiles are left out."""
