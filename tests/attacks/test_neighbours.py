@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,14 +12,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.hub import NOTEBOOK, RunningHub, end_engine, make_course, running, start
-from tests.support.service import Service
+from tests.support.hub import NOTEBOOK, RunningHub, make_course, running, start
+from tests.support.service import UID, Service
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 CONFIG = '[hub]\ntrusted_proxies = ["127.0.0.1"]\ninstructors = ["prof"]\nmax_upload_mb = 20\n'
 ITEM = "A1-Answer"
 CROWD = 40
+END_ENGINE = """
+import socket, sys
+from mograder.marimo_adapter import control
+line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+line.connect(sys.argv[1])
+control.send(line, {"do": "quit", "id": 1})
+while control.receive(line)[0] is not None:
+    pass
+"""
+"""The engine outlives its hub, and listens to the hub's user alone."""
 
 
 @pytest.fixture(scope="module")
@@ -153,4 +164,5 @@ def test_forty_open_notebooks_of_one_host_user_do_not_break_validation(course_ro
             assert not found.json()["cell_errors"]
     finally:
         hub.stop(patience=60)
-        end_engine(course)
+        command = [service.python, "-c", END_ENGINE, str(course / ".mograder" / "engine" / "control")]
+        subprocess.run(command, user=UID, group=UID, extra_groups=[], env=service.environment(), check=True)
