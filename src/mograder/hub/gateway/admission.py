@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from mograder.hub.gateway import surface
@@ -56,7 +56,7 @@ class Admission:
         refusal = _method_refused(head) or _foreign(head, origin) or self._service_worker(head)
         if refusal is not None:
             return self._refused(refusal, place.route, head, scheme)
-        head = replace(head, scheme=scheme, host=host.decode("ascii"))
+        head.scheme, head.host = scheme, host.decode("ascii")  # in place: a copy is a twentieth of a request
         target = self.door.admit(place.route, head)
         if isinstance(target, Refusal):
             return _under(scheme, target)
