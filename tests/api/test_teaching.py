@@ -273,11 +273,11 @@ def test_a_dry_run_tells_dates_as_they_would_become_with_those_that_are_there(hu
 def test_a_dry_run_without_a_hub_says_that_it_compared_nothing(
     hub: RunningHub, without: list[str], missing: str
 ) -> None:
-    place = hub.course / "release" / "A8-Alone"
+    place = hub.course / "release" / "A10-Alone"
     place.mkdir(parents=True, exist_ok=True)
-    (place / "A8-Alone.py").write_bytes(notebook("Alone"))
+    (place / "A10-Alone.py").write_bytes(notebook("Alone"))
     env = dict.fromkeys(without, "")
-    with start_command(hub, "publish", "A8", "--dry-run", env=env) as process:
+    with start_command(hub, "publish", "A10", "--dry-run", env=env) as process:
         out, said = process.communicate(timeout=60)
     assert (process.returncode, out.count("\n")) == (0, 1)
     assert "Nothing was sent." in out
