@@ -9,6 +9,7 @@ import os
 import sys
 import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,11 +19,12 @@ from mograder.cli.warm import warm_cache
 from mograder.cli.why import why
 from mograder.course import Course
 from mograder.hub.audit import Printable
-from mograder.hub.checkup import Checkup, examine
 from mograder.hub.identity import tokens
-from mograder.hub.server import serve
 from mograder.hub.settings import PROXY_SECRET, Options, combine
 from mograder.sandbox.preflight import Probe
+
+if TYPE_CHECKING:
+    from mograder.hub.checkup import Checkup
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,6 +89,8 @@ def run(course_dir: Path, options: Options) -> None:
         if settings.dev and not settings.headless:
             webbrowser.open(url)
 
+    from mograder.hub.server import serve  # a second of imports, which no other command waits for
+
     with contextlib.suppress(KeyboardInterrupt):
         serve(settings, ready)
     click.echo("The hub is down." + ("" if settings.dev else " Open notebooks go on."), err=True)
@@ -106,6 +110,8 @@ def check(group_dir: Path, course_dir: Path | None, dev: bool, as_json: bool) ->
     secret = os.environ.get("MOGRADER_HUB_SECRET", "")
     proxy_secret = os.environ.get(PROXY_SECRET, "")
     settings = combine(Course.load(course_dir or group_dir), Options(dev=dev), secret, proxy_secret)
+    from mograder.hub.checkup import examine
+
     found = examine(settings, secret, open_one=True)
     if as_json:
         probes = [vars_of(probe) for probe in found.probes]

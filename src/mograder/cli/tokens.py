@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,10 +17,11 @@ from mograder.config import FILE_NAME
 from mograder.course import Course, user_name
 from mograder.errors import MograderError
 from mograder.hub.identity import tokens
-from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.model import Role
-from mograder.hub.store.database import open_database
-from mograder.hub.store.state import TokenRecord, TokenTable
+
+if TYPE_CHECKING:
+    from mograder.hub.identity.ledger import Ledger
+    from mograder.hub.store.state import TokenRecord
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -75,7 +77,7 @@ def list_tokens(course_dir: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_row(record) for record in found], indent=2))
         return
-    head: dict[str, str | None] = {name: name for name in _row(_EMPTY)}
+    head: dict[str, str | None] = {name: name for name in _COLUMNS}
     rows = [head, *map(_row, found)]
     widths = {name: max(len(row[name] or "-") for row in rows) for name in rows[0]}
     for row in rows:
@@ -98,6 +100,11 @@ def revoke(course_dir: Path, token_id: str) -> None:
 
 @contextlib.contextmanager
 def _ledger(course_dir: Path) -> Iterator[Ledger]:
+    # The database's libraries take half a second to load, which other commands of the hub need not wait for.
+    from mograder.hub.identity.ledger import Ledger
+    from mograder.hub.store.database import open_database
+    from mograder.hub.store.state import TokenTable
+
     course = Course.load(course_dir)
     course.state_dir.mkdir(mode=0o700, exist_ok=True)
     path = course.state_dir / "hub.db"
@@ -116,20 +123,15 @@ def _leave_to_the_owner(course: Course, path: Path) -> None:
             os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
+_COLUMNS = ("id", "user", "role", "audience", "created", "expires", "revoked", "last_used")
+
+
 def _row(record: TokenRecord) -> dict[str, str | None]:
+    values = (getattr(record, name) for name in _COLUMNS)
     return {
-        "id": record.id,
-        "user": record.user,
-        "role": record.role,
-        "audience": record.audience,
-        "created": _shown(record.created),
-        "expires": _shown(record.expires),
-        "revoked": _shown(record.revoked),
-        "last_used": _shown(record.last_used),
+        name: value if isinstance(value, str) else _shown(value)
+        for name, value in zip(_COLUMNS, values, strict=True)
     }
-
-
-_EMPTY = TokenRecord("", "", "", "", 0, 0)
 
 
 def _shown(when: float | None) -> str | None:
