@@ -95,11 +95,12 @@ def stop_and_start(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("work", [upload, validate, stop_and_start])
 def test_others_are_answered_meanwhile(hub: RunningHub, work: Callable[[httpx.Client], None]) -> None:
-    """A hub whose event loop reads, scans, runs or kills by itself answers nobody for seconds."""
+    """A hub whose event loop reads, scans, runs or kills by itself answers nobody for as long as that takes: half a
+    minute for the upload. Other tests may have the processors for some seconds."""
     idle = longest_gap(hub, lambda: time.sleep(3))
     with hub.client("alice") as http:
         busy = longest_gap(hub, lambda: work(http))
-    assert busy < 10 * idle + 1, (idle, busy)
+    assert busy < 10 * idle + 5, (idle, busy)
 
 
 SIBLINGS = [
