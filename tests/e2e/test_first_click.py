@@ -34,7 +34,7 @@ def test_the_first_click_finds_the_editors_files_in_the_browser(
         with tab.expect_response(lambda response: response.url.endswith(wanted[-1])):
             tab.goto("")
         tab.goto(f"edit/{ITEM}")
-        expect(tab.get_by_role("heading", name="The answer")).to_be_visible()
+        expect(tab.get_by_role("heading", name="The answer")).to_be_visible(timeout=120_000)
         cached = tab.evaluate(FROM_CACHE)
         assert sum(cached) >= len(wanted) * 0.9
         fresh.close()
