@@ -46,7 +46,7 @@ def hub(course_root: Path) -> Iterator[RunningHub]:
         publish(course, item, text, "assignment")
     code = "import threading, time\nthreading.Thread(target=time.sleep, args=(9999,), daemon=True).start()\n"
     wheel(course_root, "threadstarter", "1.0", code)
-    asked = 'dependencies = ["marimo", "threadstarter"]'
+    asked = 'dependencies = ["marimo", "narwhals<99", "threadstarter"]'
     text = NOTEBOOK.format(title="Threads").replace('dependencies = ["marimo"]', asked)
     publish(
         course,
