@@ -94,7 +94,7 @@ def test_a_package_that_starts_threads_is_left_to_each_session_and_the_instructo
 ) -> None:
     with Student(hub, "bob", THREADS) as bob:
         tab = bob.edit()
-        code = "import threading, threadstarter\nf'{threading.active_count() > 1} {threadstarter.__name__}'"
+        code = "import threading\nf'{threading.active_count() > 1} {threadstarter.__name__}'"
         assert "True threadstarter" in tab.run(tab.cells[2], code)
         assert bob.stop().json()["terminated"] is True
     with hub.client("prof") as teacher:
