@@ -58,7 +58,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         word = _get_ready(given, channel)
         stillness.settle()
-        _prove(given)
+        _prove(None if word["problem"] else given.notebook)
     except _Refused as refused:
         said = {"failed": refused.kind, "reason": str(refused), "module": refused.module}
         control.send(channel, said)
@@ -97,9 +97,12 @@ def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, A
     return word | {"skipped": given.skip, "absent": absent, "problem": learned.problem}
 
 
-def _prove(given: argparse.Namespace) -> None:
-    """The first trial was before packages were imported, marimo rehearsed, objects settled. Raises ``_Refused``."""
-    if failed := canary.prove(given.notebook, timeout=_PROOF_SECONDS):
+def _prove(notebook: Path | None) -> None:
+    """The first trial was before packages were imported, marimo rehearsed, objects settled. Raises ``_Refused``.
+
+    ``notebook`` is one whose cells came to their end in the first trial (None: they did not; a trivial one will do).
+    """
+    if failed := canary.prove(notebook, timeout=_PROOF_SECONDS):
         raise _Refused("session", f"a trial session failed once all was prepared for it: {failed}")
     stillness.keep()
 
