@@ -22,7 +22,7 @@ def environments(monkeypatch: pytest.MonkeyPatch) -> Environments:
     """Packages that are always there: nothing is run in them here."""
     monkeypatch.setattr(runs, "remembered", lambda *_: None)
     ready = SimpleNamespace(python=Path("/nowhere/python"))
-    return cast(Environments, SimpleNamespace(ready=lambda lock, told: ready))
+    return cast(Environments, SimpleNamespace(ready=lambda lock, told, asked: ready))
 
 
 class Waiting:
