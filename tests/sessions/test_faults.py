@@ -197,11 +197,11 @@ def test_packages_that_are_deleted_under_a_session_are_there_again_at_the_next_s
     stack: ExitStack, hub: RunningHub
 ) -> None:
     tab = person(stack, hub, "alice").edit()
-    (environment,) = (path.parent for path in (hub.course / ".mograder/environments").glob("*/bin"))
-    subprocess.run(["rm", "-rf", str(environment)], check=True)
+    environments = [path.parent for path in (hub.course / ".mograder/environments").glob("*/bin")]
+    subprocess.run(["rm", "-rf", *environments], check=True)
     goes_on(tab)
     goes_on(person(stack, hub, "bob").edit())
-    assert (environment / "bin" / "python").exists()
+    assert any((environment / "bin" / "python").exists() for environment in environments)
     goes_on(tab)
 
 
