@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -24,10 +24,11 @@ def course_root() -> Iterator[Path]:
     """A place for courses that is not below /tmp, where marimo's editor does not save by itself; gone afterwards."""
     root = Path(tempfile.mkdtemp(prefix="mograder-tests-", dir="/var/tmp"))
     yield root
+    if os.geteuid() != 0:  # environments are read-only
+        subprocess.run(["chmod", "-R", "u+w", root], check=False, capture_output=True)
     subprocess.run(
-        ["chmod", "-R", "u+w", root], check=False, capture_output=True
-    )  # environments are read-only
-    shutil.rmtree(root, ignore_errors=True)
+        ["rm", "-rf", root], check=False, capture_output=True
+    )  # many thousand files: quicker than Python
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -227,6 +228,23 @@ def test_a_notebook_that_does_not_end_is_told_and_does_not_matter(newest: Path, 
             assert "y is 2" in tab.output(tab.cells[2])
     finally:
         warm.stop()
+
+
+def test_a_trial_ends_with_the_warm_process_that_tries_it(newest: Path, desk: Path) -> None:
+    """Whoever gives up on a warm process kills it: the notebook that does not end is then in a trial."""
+    notebook = planted(desk, "while True: pass")
+
+    def of_the_trial() -> set[int]:
+        found = set()
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if str(notebook).encode() in path.read_bytes():
+                    found.add(int(path.parent.name))
+        return found
+
+    with pytest.raises(EnvironmentFailed):
+        start(newest, desk, notebook, timeout=3)
+    assert eventually(lambda: not of_the_trial(), 20)
 
 
 def test_an_environment_whose_marimo_can_not_be_imported_is_refused(

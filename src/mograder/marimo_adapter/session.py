@@ -19,6 +19,7 @@ from mograder.errors import Malformed, MograderError
 from mograder.marimo_adapter import export, hooks, options, renew, serve, starter
 from mograder.marimo_adapter.control import Order
 from mograder.sandbox import join
+from mograder.sandbox import kernel as system
 
 #: New objects before a collection of the youngest, and young ones before an older one: Python's own are 700, 10, 10.
 _COLLECT = (20_000, 20, 20)
@@ -83,6 +84,8 @@ def _fork_plain(order: Order, after: Callable[[], None] | None) -> int:
     try:
         _settle(order, limits)
         if after is not None:
+            # A trial is nobody's notebook: it goes with the warm process that tries it, however that ends.
+            system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         code = main(order)
         if after is not None:

@@ -30,7 +30,6 @@ from mograder.sandbox import kernel as system
 
 _DESCRIPTORS = 64
 _MESSAGE = 16 * 1024
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 #: Held until this process ends: the helper takes a closed end for the end of the server.
 _ends: list[socket.socket] = []
@@ -171,7 +170,7 @@ def _kernel(helper: int, data: int, inherited: list[int], opened: Callable[[], N
     """The life of a kernel: become what a freshly spawned one would be, then marimo's own."""
     code = 1
     try:
-        system.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != helper:  # it ended before this process asked to be told
             os._exit(code)
         signal.signal(signal.SIGINT, signal.default_int_handler)
