@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.hub import RunningHub, make_course, running
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
