@@ -17,7 +17,14 @@ from tests.support.service import UID, Service
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
-CONFIG = '[hub]\ntrusted_proxies = ["127.0.0.1"]\ninstructors = ["prof"]\nmax_upload_mb = 20\n'
+# Bob asks as fast as he is answered: no limit on how often is what is tried here.
+CONFIG = """\
+[hub]
+trusted_proxies = ["127.0.0.1"]
+instructors = ["prof"]
+max_upload_mb = 20
+requests_per_minute = 1000000
+"""
 ITEM = "A1-Answer"
 CROWD = 40
 END_ENGINE = """
