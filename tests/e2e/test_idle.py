@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.test_bar import answer, notebook_of, open_editor
+from tests.e2e.test_bar import ITEM, answer, notebook_of, open_editor
 from tests.support.hub import RunningHub, make_course, running
 from tests.support.processes import eventually
 
@@ -63,6 +63,27 @@ def test_a_notebook_that_could_not_be_saved_stays_open_until_it_is(hub: RunningH
     assert saved.value.status == 200, saved.value.text()
     assert eventually(lambda: not is_open(page, hub), 150)
     assert "only in the browser" in notebook.read_text()
+
+
+def test_an_editor_that_loads_for_longer_than_the_patience_is_still_there_when_it_has_loaded(
+    course_root: Path, page: Page
+) -> None:
+    """As over a slow line: the page is there, a script of the editor's is not yet, so nobody can type."""
+    held: list[Route] = []
+    page.route("**/_marimo/**/index-*.js", lambda route: held.append(route))
+    with running(make_course(course_root / "slow", "[hub]\nsession_ttl = 4\n")) as up:
+        page.goto(f"{up.url}edit/{ITEM}")
+        page.wait_for_url(f"{up.url}edit/user/*/{ITEM}/", wait_until="commit", timeout=120_000)
+        end = time.monotonic() + 16  # a tab that idles so long is stopped: the next lines show it
+        while time.monotonic() < end:
+            assert is_open(page, up)
+            page.wait_for_timeout(500)
+        assert held
+        for route in held:
+            route.continue_()
+        page.unroute("**/_marimo/**/index-*.js")
+        expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=60_000)
+        assert eventually(lambda: not is_open(page, up), 60)
 
 
 def forbid(notebook: Path) -> None:

@@ -220,7 +220,7 @@ def test_only_a_save_is_a_save() -> None:
 
 
 def test_opening_the_page_is_a_persons_doing_and_polling_is_not() -> None:
-    assert passage(head(), Place(ROUTE, b"")).activity == "input"
+    assert passage(head(), Place(ROUTE, b"")).activity == "page"
     assert passage(head(), STATUS).activity == "heartbeat"
 
 

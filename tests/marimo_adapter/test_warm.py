@@ -179,19 +179,6 @@ def test_a_package_that_starts_threads_is_left_to_the_sessions(newest: Path, des
         module.unlink()
 
 
-def test_a_package_that_breaks_sessions_only_once_it_is_there_before_them_is_found_out(
-    newest: Path, desk: Path
-) -> None:
-    notebook = planted(desk, "import os\nos.register_at_fork(after_in_child=lambda: os._exit(3))\n")
-    module = next(newest.parent.parent.glob("lib/python3.*/site-packages")) / "planted.py"
-    (notebook.parent / "planted.py").rename(module)
-    try:
-        with pytest.raises(EnvironmentFailed, match="a trial session failed once all was prepared for it"):
-            start(newest, desk, notebook)
-    finally:
-        module.unlink()
-
-
 AFTERWARDS = {
     "a library started a thread": "threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
     "memory in it that sessions would share": "globals().update(shared=mmap.mmap(-1, 4096))",

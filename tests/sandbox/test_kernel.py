@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,14 @@ def test_a_filter_that_is_none_is_refused() -> None:
 
 def test_every_namespace_is_all_seven() -> None:
     assert kernel.EVERY_NAMESPACE == 0x7E020000
+
+
+def test_the_version_of_landlock_is_what_the_kernel_says() -> None:
+    active = Path("/sys/kernel/security/lsm")
+    version = kernel.landlock()
+    assert 0 <= version < 100
+    if active.exists():
+        assert bool(version) == ("landlock" in active.read_text().split(","))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")

@@ -132,6 +132,21 @@ def test_workspaces_that_can_fill_the_hubs_own_disk_are_told(place: Path) -> Non
     assert disk.detail in ("on the file system of the hub's state", "on the system's file system")
 
 
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [(7, "version 7, not needed: what it could hide is not in a sandbox"), (0, "none, and none is needed")],
+)
+def test_landlock_is_told_and_decides_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch, version: int, words: str
+) -> None:
+    monkeypatch.setattr(selftest, "run", lambda *_: GOOD)
+    usual = preflight.examine(place).verdict
+    monkeypatch.setattr(preflight.kernel, "landlock", lambda: version)
+    report = preflight.examine(place)
+    (landlock,) = [probe for probe in report.probes if probe.name == "landlock"]
+    assert (landlock.level, landlock.detail, report.verdict) == ("ok", words, usual)
+
+
 @pytest.mark.parametrize(("mode", "level"), [(0o700, "ok"), (0o750, "fail"), (0o701, "fail")])
 def test_the_hubs_state_is_private(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, level: str

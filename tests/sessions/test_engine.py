@@ -50,8 +50,9 @@ class Place:
         return [pid for pid in processes(lambda line: ENGINE in line) if self._sees_the_course(pid)]
 
     def engine(self) -> int:
-        """The one that has no other above it: its jail's own processes carry the same words."""
-        (pid,) = [pid for pid in self.engines() if cmdline(pid).startswith(os.fsencode(_python()))]
+        """The one that has no other above it: its jail's own processes, and its forks, carry the same words."""
+        found = [pid for pid in self.engines() if cmdline(pid).startswith(os.fsencode(_python()))]
+        (pid,) = set(found) - {fork for engine in found for fork in children(engine)}
         return pid
 
     def warm(self) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mograder.sessions.idleness import Idleness
+from mograder.sessions.idleness import LOADING_SECONDS, Idleness
 from mograder.sessions.model import Session, SessionKey, State
 
 TTL = 3600.0
@@ -46,6 +46,18 @@ def test_the_end_is_announced_five_minutes_before() -> None:
 def test_a_short_patience_is_announced_in_its_last_quarter() -> None:
     assert Idleness(40).left(session(), 29) is None
     assert Idleness(40).left(session(), 31) == 9
+
+
+def test_a_page_that_is_being_loaded_is_waited_for_also_where_the_patience_is_short() -> None:
+    idleness, mine = Idleness(40), session()
+    mine.loading = True
+    assert not idleness.over(mine, LOADING_SECONDS)
+    assert idleness.left(mine, LOADING_SECONDS - 11) is None, "nobody who waits is warned"
+    assert idleness.over(mine, LOADING_SECONDS + 1)
+    mine.loading = False
+    assert idleness.over(mine, 41)
+    mine.loading = True
+    assert not Idleness(TTL).over(mine, TTL)
 
 
 def test_no_patience_is_shorter_than_saving_takes() -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from mograder.errors import EnvironmentFailed
+from mograder.errors import EnvironmentFailed, SandboxError
 from mograder.sandbox.logs import CappedLog
 from mograder.sessions.engine import warmth as module
-from mograder.sessions.engine.warmth import LOOK_SECONDS, RENEWAL, RETRY, Warmths
+from mograder.sessions.engine.trial import Wanted
+from mograder.sessions.engine.warmth import LOOK_SECONDS, RENEWAL, RETRY, UNUSED, Warmths
 
-PYTHON, NOTEBOOK = Path("/env/bin/python"), Path("/A1.py")
+NOTEBOOK = Path("/A1.py")
 
 
 @dataclass(eq=False)
@@ -25,6 +26,7 @@ class FakeWarm:
     number: int
     skipped: tuple[str, ...] = ()
     why: str = ""
+    problem: str | None = None
     stopped: bool = False
 
     def unfit(self) -> str:
@@ -35,33 +37,56 @@ class FakeWarm:
 
 
 @dataclass(eq=False)
+class FakeTrial:
+    """Stands for a trial that goes on; ``why`` is what it finds when it is to be judged too late."""
+
+    warm: FakeWarm
+    judged: Callable[[str], None]
+    deadline: float
+    why: str = "no kernel came up within 20 s"
+
+    def judge(self) -> None:
+        self.judged(self.why)
+
+
+@dataclass(eq=False)
 class FakeComing:
     """Stands for one that gets ready; ``failure`` is what it says if it can not."""
 
     number: int
     deadline: float
     failure: str = ""
+    problem: str | None = None
 
     def finish(self) -> FakeWarm:
         if self.failure:
             raise EnvironmentFailed(self.failure)
-        return FakeWarm(self.number)
+        return FakeWarm(self.number, problem=self.problem)
 
 
 @dataclass
 class World:
     """The environments of an engine whose clock and processes the test has in hand."""
 
+    python: Path
     now: float = 1000.0
     begun: list[FakeComing] = field(default_factory=list)
     watched: set[object] = field(default_factory=set)
     missing: bool = False
+    trials: list[tuple[FakeTrial, Wanted]] = field(default_factory=list)
+    untriable: bool = False
 
     def __post_init__(self) -> None:
         self.warmths = Warmths(
-            lambda thing, _: self.watched.add(thing), self.watched.discard, CappedLog.close
+            lambda thing, _: self.watched.add(thing), self.watched.discard, CappedLog.close, self.try_out
         )
         self._numbers = itertools.count(1)
+
+    def try_out(self, warm: FakeWarm, wanted: Wanted, judged: Callable[[str], None]) -> FakeTrial:
+        if self.untriable:
+            raise SandboxError("A sandbox did not come up: no more memory.")
+        self.trials.append((FakeTrial(warm, judged, self.now + 25), wanted))
+        return self.trials[-1][0]
 
     def begin(self, *_: object, **__: object) -> FakeComing:
         if self.missing:
@@ -72,11 +97,16 @@ class World:
     def get(self) -> list[FakeWarm | None]:
         """Ask for the warm process; the list fills when it is known."""
         told: list[FakeWarm | None] = []
-        self.warmths.get("env", PYTHON, NOTEBOOK, told.append)  # type: ignore[arg-type]
+        self.warmths.get("env", self.python, NOTEBOOK, told.append, {"processes": 48})  # type: ignore[arg-type]
         return told
 
-    def come(self, failure: str = "") -> None:
-        """The one that was begun last is ready, or has failed."""
+    def come(self, failure: str = "", unproven: str = "") -> None:
+        """The one that was begun last is ready, or has failed; its trial has ended, so or so."""
+        self.get_ready(failure)
+        if not failure:
+            self.trials[-1][0].judged(unproven)
+
+    def get_ready(self, failure: str = "") -> None:
         self.begun[-1].failure = failure
         self.warmths.came("env")
 
@@ -90,8 +120,9 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    made = World()
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path / "python")
+    made.python.touch()
     monkeypatch.setattr(module.time, "monotonic", lambda: made.now)
     monkeypatch.setattr(module.Warm, "begin", made.begin)
     monkeypatch.setattr(module.sys, "stderr", sys.__stderr__)  # with a descriptor, as the engine's
@@ -210,3 +241,75 @@ def test_an_environment_that_spoils_every_process_gets_fresh_ones_and_says_why(w
     assert len(world.begun) == 3
     assert world.get() == [None]
     assert world.words == "fresh processes: a library started a thread in it after a while"
+
+
+def test_nobody_gets_one_that_has_not_passed_its_trial(world: World) -> None:
+    told = world.get()
+    world.get_ready()
+    assert (told, world.words) == ([], "starting")
+    ((trial, wanted),) = world.trials
+    assert wanted == Wanted("env", world.python, NOTEBOOK, {"processes": 48})
+    trial.judged("")
+    assert told == [trial.warm]
+    assert world.words == "warm"
+
+
+def test_one_that_fails_its_trial_is_stopped_and_sessions_get_fresh_processes(world: World) -> None:
+    told = world.get()
+    world.come(unproven="no kernel came up within 20 s")
+    assert told == [None]
+    assert world.trials[0][0].warm.stopped
+    assert world.words == "fresh processes: a trial session failed: no kernel came up within 20 s"
+
+
+def test_a_trial_that_does_not_end_is_judged_by_what_is_known(world: World) -> None:
+    told = world.get()
+    world.get_ready()
+    world.later(24)
+    assert told == []
+    world.later(2)
+    assert told == [None]
+
+
+def test_a_sandbox_that_can_not_be_made_for_the_trial_is_told(world: World) -> None:
+    told = world.get()
+    world.untriable = True
+    world.get_ready()
+    assert told == [None]
+    assert "a trial session could not be made: A sandbox did not come up: no more memory." in world.words
+
+
+def test_a_notebook_that_did_not_end_when_it_was_learned_from_is_not_tried_again(world: World) -> None:
+    world.get()
+    world.begun[-1].problem = "its cells did not end within 60 s"
+    world.come()
+    assert world.trials[0][1].notebook is None
+    assert world.words == "warm"
+
+
+def test_one_whose_packages_were_deleted_is_stopped_and_the_next_start_makes_another(world: World) -> None:
+    world.get()
+    world.come()
+    (old,) = world.get()
+    assert old is not None
+    world.python.unlink()
+    world.later(LOOK_SECONDS)
+    assert old.stopped
+    assert "env" not in world.warmths.by_environment
+    world.python.touch()
+    told = world.get()
+    world.come()
+    assert told != [old]
+
+
+def test_one_that_nobody_wants_for_more_than_a_week_is_stopped(world: World) -> None:
+    world.get()
+    world.come()
+    for _ in range(7):
+        world.later(RENEWAL + 1)
+        world.come()
+    last = world.trials[-1][0].warm
+    assert not last.stopped
+    world.later(UNUSED - 7 * RENEWAL)
+    assert last.stopped
+    assert (world.warmths.by_environment, len(world.begun)) == ({}, 8)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mograder.environments import provided
-from mograder.environments.explain import not_installed
+from mograder.environments.explain import is_denied, not_installed
 from mograder.environments.locks import Lock
 from mograder.environments.requirements import Requirements
 from mograder.environments.uv import Uv, UvFailed, base_interpreter
@@ -117,7 +117,7 @@ def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver, a
             ":all:",
         ]
         # Hard links would let a change in another environment, or our chmod, reach through the cache.
-        uv.run([*words, "--link-mode", "copy"], progress.line)
+        _sync(uv, [*words, "--link-mode", "copy"], progress.line)
     except UvFailed as error:
         raise not_installed(error.output, lock.packages, asked) from error
     provided.copy_into(site_packages(root))
@@ -128,6 +128,20 @@ def build(root: Path, lock: Lock, uv: Uv, check: Check, on_step: StepObserver, a
     )  # before the check: it may run as another user, and packages' code must change nothing
     on_step(Step(Sentence("Checking"), 0.95))
     check([python, "-I", "-B", "-c", _CHECK])
+
+
+def _sync(uv: Uv, words: list[str], on_line: Callable[[str], None]) -> None:
+    """Install; once more, past uv's cache, where an index denies what it had when the versions were chosen.
+
+    Behind one address there may be several servers and caches, which do not learn of a new version at the same moment.
+    Raises ``UvFailed``.
+    """
+    try:
+        uv.run(words, on_line)
+    except UvFailed as error:
+        if not is_denied(error.output):
+            raise
+        uv.run([*words, "--refresh"], on_line)
 
 
 def make_read_only(root: Path) -> None:

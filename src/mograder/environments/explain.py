@@ -15,6 +15,7 @@ from mograder.sentences import Sentence
 #: The longest reason that is shown whole, in characters; a resolver can explain itself over pages.
 _REASON = 400
 
+_NO_PACKAGE, _NO_VERSION = "was not found in the package registry", "there is no version of"
 _REQUIRED = re.compile(r"you require ([A-Za-z0-9][A-Za-z0-9._-]*)")
 _FAILED = re.compile(r"Failed to \w+[^`(]*[`(]([A-Za-z0-9][A-Za-z0-9._-]*)==")
 
@@ -64,6 +65,12 @@ def not_installed(output: str, pinned: Mapping[str, str], asked: Requirements) -
     )
 
 
+def is_denied(output: str) -> bool:
+    """Whether uv was told by the index that there is no such version, or no such package at all."""
+    said = " ".join(output.split())
+    return any(words in said for words in (_NO_PACKAGE, _NO_VERSION))
+
+
 def _unreachable(output: str, said: str, source: str) -> IndexUnreachable | None:
     if "network was disabled" in said or ("Failed to fetch" in said and "404 Not Found" not in said):
         return IndexUnreachable(
@@ -83,11 +90,11 @@ def _asked(name: str, asked: Requirements) -> str:
 
 
 def _reason(said: str) -> str | None:
-    if "was not found in the package registry" in said:
+    if _NO_PACKAGE in said:
         return Sentence("the index has no package of that name.")
     if re.search(r"you require \S+ and \S+, we can", said):
         return Sentence("these contradict each other.")
-    if "there is no version of" in said:
+    if _NO_VERSION in said:
         return Sentence("the index has no such version.")
     if "wheels" in said:
         version = platform.python_version()

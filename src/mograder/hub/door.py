@@ -164,10 +164,13 @@ class HubDoor:
             self._note(who, _words(refusal), refusal.status, route, head)
 
     def activity(self, session_id: str, kind: Activity) -> None:
-        """A person typed, or a cell says something: both keep a session; a heartbeat does not."""
-        if kind in ("input", "output"):
+        """A person came or typed, or a cell says something: that keeps a session; a heartbeat does not."""
+        if kind in ("page", "input", "output"):
             self._sessions.active(session_id)
-        elif kind in ("opened", "closed") and (session := self._sessions.by_id(session_id)):
+        session = self._sessions.by_id(session_id)
+        if session is not None and kind in ("page", "opened"):
+            session.loading = kind == "page"
+        if session is not None and kind in ("opened", "closed"):
             session.open_sockets += 1 if kind == "opened" else -1
 
     def save(self, session_id: str, stage: Save) -> None:

@@ -1,9 +1,9 @@
-"""One throw-away session of a notebook, to learn which modules its server and its kernel load, and whether it
-works.
+"""One throw-away session of a notebook, to learn which modules its server and its kernel load.
 
 Which modules these are differs between versions of marimo and between notebooks, so they are looked at, not
 listed. The session runs in forks of the warm process, unconfined: it is the published notebook, which the
-environment was made for, and the warm process itself has no more to lose.
+environment was made for, and the warm process itself has no more to lose. Whether sessions work as students get them is
+another question: the engine asks it, of a confined one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from mograder.marimo_adapter import commands, options, session
+from mograder.marimo_adapter import options, session, visits
 from mograder.marimo_adapter.control import Order
 
 
@@ -57,23 +57,8 @@ def learn(notebook: Path | None, *, timeout: float) -> Learned:
     return Learned(tuple(dict.fromkeys(modules)), problem)
 
 
-def prove(notebook: Path | None, *, timeout: float) -> str:
-    """Why a session of ``notebook`` does not come up now, however it went before; empty if it does.
-
-    Its cells have ``timeout`` seconds; whether they end does not matter.
-    """
-    with tempfile.TemporaryDirectory(prefix="canary-") as name:
-        root = Path(name)
-        spec = options.ServeSpec("edit", _workspace(root, notebook), "/canary")
-        with _session(root, spec) as server:
-            _, fatal = _visit(root, spec, timeout)
-            _end(server)
-        words = (root / "log").read_text(errors="replace").strip()
-        return f"{fatal}. The session's last words: {words[-2000:] or 'none'}" if fatal else ""
-
-
 def _export(root: Path) -> None:
-    (root / "workspace" / "plain_export.py").write_text(commands.PLAIN)
+    (root / "workspace" / "plain_export.py").write_text(options.PLAIN)
     spec = options.ExportSpec("plain_export.py", str(root / "out.html"))
     order = Order(spec=spec, cwd=str(root / "workspace"), env=options.environment(root / "home"))
     os.waitpid(session.fork(order, after=lambda: tell(root / "export.modules")), 0)
@@ -84,7 +69,7 @@ def _workspace(root: Path, notebook: Path | None) -> str:
     place = root / "workspace"
     place.mkdir()
     if notebook is None:
-        (place / "plain.py").write_text(commands.PLAIN)
+        (place / "plain.py").write_text(options.PLAIN)
         return "plain.py"
     for entry in notebook.parent.iterdir():
         if entry.name != notebook.name:
@@ -118,41 +103,22 @@ def _session(root: Path, spec: options.ServeSpec) -> Iterator[int]:
 def _visit(root: Path, spec: options.ServeSpec, timeout: float) -> tuple[str | None, str | None]:
     """Use the session as a browser would, from a fork of our own: the client has threads. Problem, and fatal one."""
     reader, writer = os.pipe()
-    visitor = os.fork()
-    if visitor == 0:
+    child = os.fork()
+    if child == 0:
         os.close(reader)
         _visitor(writer, root, spec)
     os.close(writer)
     said = _until_closed(reader, timeout)
     with contextlib.suppress(ProcessLookupError):
-        os.kill(visitor, signal.SIGKILL)
-    os.waitpid(visitor, 0)
-    if not said.startswith(_KERNEL):
-        return None, said or f"no kernel came up within {timeout:g} s"
-    if not said.endswith(_DONE):
-        return said.removeprefix(_KERNEL) or f"its cells did not end within {timeout:g} s", None
-    return None, None
-
-
-#: What the visitor says when there is a kernel, and when all went well; in between or instead, what went wrong.
-_KERNEL, _DONE = "kernel\n", "done\n"
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return visits.verdict(said, timeout)
 
 
 def _visitor(writer: int, root: Path, spec: options.ServeSpec) -> NoReturn:
-    try:
-        from mograder.marimo_adapter import browser  # its libraries are for this process alone
-
-        tab = browser.Tab(str(root / "socket"), spec.base_url)
-        tab.open()
-        os.write(writer, _KERNEL.encode())
-        tab.run_all()
-        tab.try_editing(str(root / "workspace" / spec.notebook))
-        tab.run(_TELL.format(path=str(root / "kernel.modules")))
-        os.write(writer, _DONE.encode())
-    except Exception as error:  # noqa: BLE001 - said to the warm process
-        os.write(writer, f"{type(error).__name__}: {error}".encode()[:4000])
-    finally:
-        os._exit(0)
+    notebook = str(root / "workspace" / spec.notebook)
+    last = _TELL.format(path=str(root / "kernel.modules"))
+    visits.visit(writer, str(root / "socket"), spec.base_url, notebook, last)
 
 
 def _until_closed(reader: int, timeout: float) -> str:

@@ -17,25 +17,6 @@ from typing import Any
 from mograder.marimo_adapter import options
 from mograder.marimo_adapter.hooks import HookMissing
 
-#: A notebook to parse command lines for, and to go once through reading and writing one.
-PLAIN = """\
-import marimo
-
-app = marimo.App()
-
-
-@app.cell
-def _():
-    import marimo as mo
-    return (mo,)
-
-
-@app.cell
-def _(mo):
-    mo.md("ready")
-    return
-"""
-
 #: Command ("edit", "run" or "export") -> its parsed command line, a click context.
 _parsed: dict[str, Any] = {}
 
@@ -64,7 +45,7 @@ def prepare() -> None:
     mimetypes.init()  # reads files, at the first question for a type
     with tempfile.TemporaryDirectory() as name:
         notebook = Path(name) / "plain.py"
-        notebook.write_text(PLAIN)
+        notebook.write_text(options.PLAIN)
         for mode in ("edit", "run"):
             spec = options.ServeSpec(mode, notebook.name)
             words = [*options.serve_arguments(spec)[:-1], str(notebook)]

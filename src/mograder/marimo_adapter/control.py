@@ -80,6 +80,40 @@ class Order:
         return {"do": self.task, "id": key, "spec": spec, "program": program, "descriptors": names, **plain}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """A session to be used for a trial, by a fork of the warm process, for ``seconds`` at most.
+
+    ``socket`` is where it listens, ``notebook`` its file as it names it; ``writer`` takes what the visitor says.
+    """
+
+    socket: str
+    base_url: str
+    notebook: str
+    seconds: float
+    writer: int
+
+    def message(self, key: str) -> dict[str, Any]:
+        """The visit as a message named ``key``; ``writer`` goes along."""
+        words = {"socket": self.socket, "base_url": self.base_url, "page": self.notebook}
+        return {"do": "visit", "id": key, "seconds": self.seconds, **words}
+
+
+def visit(message: Mapping[str, Any], descriptors: Sequence[int]) -> Visit:
+    """The visit that arrived as ``message`` with one descriptor. Raises ``Malformed``."""
+    try:
+        (writer,) = descriptors
+        return Visit(
+            socket=str(message["socket"]),
+            base_url=str(message["base_url"]),
+            notebook=str(message["page"]),
+            seconds=float(message["seconds"]),
+            writer=writer,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"A visit of a session can not be read: {error!r}.") from error
+
+
 def order(message: Mapping[str, Any], descriptors: Sequence[int]) -> Order:
     """The order that arrived as ``message`` with ``descriptors``. Raises ``Malformed``."""
     try:

@@ -39,6 +39,26 @@ LOCKED_SETTINGS: dict[str, Any] = {
 _UNUSED_PORT = 2718
 
 
+#: A notebook without needs: to parse command lines for, to go once through reading and writing one, to try.
+PLAIN = """\
+import marimo
+
+app = marimo.App()
+
+
+@app.cell
+def _():
+    import marimo as mo
+    return (mo,)
+
+
+@app.cell
+def _(mo):
+    mo.md("ready")
+    return
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ServeSpec:
     """One session: what to serve, and where in the hub's URL space.

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +63,7 @@ class Warm:
     """A warm process that is ready. ``fileno`` is readable when there is something for ``ended``.
 
     ``skipped`` are packages that sessions import themselves, ``problem`` why the notebook that it learned
-    from did not get to its end (None: it did).
+    from did not get to its end (None: it did). That its sessions work is not proven by its being ready: try one.
     """
 
     process: subprocess.Popen[bytes]
@@ -128,8 +128,16 @@ class Warm:
         ``key`` comes back from ``alive`` and ``ended``. Raises ``SessionFailed`` with the reason.
         """
         name = key or f"session-{next(self._numbers)}"
+        return self._forked(name, order.message(name), order.descriptors()[1])
+
+    def visit(self, visit: control.Visit) -> None:
+        """Have a fork of it use a session as a browser would. Raises ``SessionFailed`` with the reason."""
+        name = f"visit-{next(self._numbers)}"
+        self._forked(name, visit.message(name), [visit.writer])
+
+    def _forked(self, name: str, message: Mapping[str, Any], descriptors: Sequence[int]) -> int:
         try:
-            control.send(self.channel, order.message(name), order.descriptors()[1])
+            control.send(self.channel, message, descriptors)
         except OSError as error:
             raise SessionFailed("The warm process is gone: {reason}.", reason=error.strerror) from error
         answer = self._answer(name)

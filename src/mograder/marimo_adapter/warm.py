@@ -32,15 +32,12 @@ from mograder.marimo_adapter import (
     rehearsal,
     session,
     stillness,
+    visits,
 )
 from mograder.sandbox import join
 
 #: Times that the process starts itself anew without a package that can not be forked.
 _ATTEMPTS = 6
-
-
-#: Seconds for the cells of the last trial, which need not end: everybody who has clicked waits for it.
-_PROOF_SECONDS = 10.0
 
 
 class _Refused(Exception):
@@ -58,7 +55,6 @@ def main(words: list[str] | None = None) -> int:
     try:
         word = _get_ready(given, channel)
         stillness.settle()
-        _prove(None if word["problem"] else given.notebook)
     except _Refused as refused:
         said = {"failed": refused.kind, "reason": str(refused), "module": refused.module}
         control.send(channel, said)
@@ -95,16 +91,6 @@ def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, A
         raise _Refused("threads", "a library starts a thread when it is first used")
     word = {"ready": os.getpid(), "marimo": version("marimo"), "modules": len(sys.modules)}
     return word | {"skipped": given.skip, "absent": absent, "problem": learned.problem}
-
-
-def _prove(notebook: Path | None) -> None:
-    """The first trial was before packages were imported, marimo rehearsed, objects settled. Raises ``_Refused``.
-
-    ``notebook`` is one whose cells came to their end in the first trial (None: they did not; a trivial one will do).
-    """
-    if failed := canary.prove(notebook, timeout=_PROOF_SECONDS):
-        raise _Refused("session", f"a trial session failed once all was prepared for it: {failed}")
-    stillness.keep()
 
 
 class _Warm:
@@ -167,9 +153,21 @@ class _Warm:
     def _do(self, message: Mapping[str, Any], descriptors: list[int]) -> dict[str, Any]:
         if message.get("do") == "list":
             return {"alive": [{"pid": pid, "id": key} for pid, key in self._live.items()]}
+        if message.get("do") == "visit":
+            return {"pid": self._visit(control.visit(message, descriptors))}
         pid = session.fork(control.order(message, descriptors))
         self._live[pid] = str(message.get("id", ""))
         return {"pid": pid}
+
+    def _visit(self, order: control.Visit) -> int:
+        """Have a fork of ours use a session: it has most of what that takes already."""
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.alarm(max(1, round(order.seconds)))
+            self._channel.close()
+            visits.visit(order.writer, order.socket, order.base_url, order.notebook)
+        return pid
 
     def _reap(self) -> None:
         while True:

@@ -19,6 +19,8 @@ EVERY_NAMESPACE = (
 MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND = 0x2, 0x4, 0x20, 0x1000
 MS_REC, MS_SLAVE = 0x4000, 0x80000
 
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_VERSION = 444, 1  # the same on every machine; linux/landlock.h
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h: two 32-bit words per set
 
@@ -42,6 +44,12 @@ def setns(descriptor: int, kinds: int) -> None:
 def unshare(kinds: int) -> None:
     """unshare(2). Raises OSError."""
     check(_LIBC.unshare(ctypes.c_int(kinds)), "unshare")
+
+
+def landlock() -> int:
+    """The version of Landlock that this kernel offers (landlock(7)); 0: none."""
+    null, empty, flags = ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_uint(_LANDLOCK_VERSION)
+    return max(0, int(_LIBC.syscall(ctypes.c_long(_LANDLOCK_CREATE_RULESET), null, empty, flags)))
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:

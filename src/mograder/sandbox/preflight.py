@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from mograder.errors import SandboxError
-from mograder.sandbox import bubblewrap, cgroups, identities, selftest
+from mograder.sandbox import bubblewrap, cgroups, identities, kernel, selftest
 from mograder.sandbox.identities import Identities
 from mograder.sandbox.limits import Means
 from mograder.sandbox.syscalls import NUMBERS
@@ -85,6 +85,7 @@ def examine(workspaces: Path, *, state: Path | None = None, root_base: int = ide
         _links(),
         _swap(means),
         _hardening(),
+        _landlock(),
         *_inotify(users),
     ]
     return Report(
@@ -295,6 +296,17 @@ def _hardening() -> Probe:
         _set(low),
         otherwise="warn",
     )
+
+
+def _landlock() -> Probe:
+    """Told, and never a reason for anything.
+
+    It could only hide files and ports a second time: a sandbox has no file but what is mounted for it, and no
+    network. Whoever breaks that has broken the kernel, which Landlock is part of.
+    """
+    version = kernel.landlock()
+    there = Sentence("version {version}, not needed: what it could hide is not in a sandbox", version=version)
+    return _probe("landlock", True, there if version else Sentence("none, and none is needed"), "")
 
 
 def _inotify(users: Identities) -> list[Probe]:

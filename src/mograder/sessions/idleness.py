@@ -16,6 +16,8 @@ QUIET_SECONDS = 3.0
 WARN_SECONDS = 300.0
 """How long before the end it is announced; at most a quarter of the patience."""
 
+LOADING_SECONDS = 600.0
+"""The shortest patience with a page that is being loaded: over a slow line that takes minutes the first time."""
 
 DOUBT_SECONDS = 4 * 3600.0
 """How long a session is kept that can not tell whether it is at work, or whose last save failed."""
@@ -55,12 +57,15 @@ class Idleness:
 
     def over(self, session: Session, now: float) -> bool:
         """Whether it has been idle for too long."""
-        return session.id not in self._unjudged and now - session.last_seen > self._ttl
+        return session.id not in self._unjudged and now - session.last_seen > self._patience(session)
 
     def left(self, session: Session, now: float) -> int | None:
         """Seconds until it is stopped; None while there is no reason to warn."""
-        left = session.last_seen + self._ttl - now
+        left = session.last_seen + self._patience(session) - now
         return max(0, round(left)) if left <= self._warn else None
+
+    def _patience(self, session: Session) -> float:
+        return max(self._ttl, LOADING_SECONDS) if session.loading else self._ttl
 
     def forget(self, session: Session) -> None:
         """The session is gone."""

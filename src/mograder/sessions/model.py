@@ -108,6 +108,7 @@ class Session:
     handle: Handle | None = None
     reason: str = ""
     open_sockets: int = 0
+    loading: bool = False  # a browser has asked for the page, and not opened its WebSocket yet
     saved: float | None = None  # when the notebook's file was last seen being written
     saving: str = ""  # how far the last save is: begun, done, failed, left (its browser did not wait)
 

@@ -220,4 +220,6 @@ def _closed(why: str) -> Refusal:
 
 def _meaning(method: str, path: bytes) -> Activity:
     """Tell a person's doing from a page's: marimo polls by GET, and reads its files by GET."""
-    return "heartbeat" if method in _READING and path else "input"
+    if method not in _READING:
+        return "input"
+    return "page" if method == "GET" and not path else "heartbeat"

@@ -15,16 +15,17 @@ Kind = Literal["edit", "run"]
 UNIX = "unix"
 """What stands for the address of whoever came over a unix socket."""
 
-Activity = Literal["input", "output", "heartbeat", "opened", "closed"]
+Activity = Literal["page", "input", "output", "heartbeat", "opened", "closed"]
 """What a session was seen doing.
 
-``input``      a person did something: a WebSocket message, a request that changes something, the page itself.
+``page``       a person asked for the page: a browser begins to load it, and opens a WebSocket when it has.
+``input``      a person did something: a WebSocket message, a request that changes something.
 ``output``     the session said something on a WebSocket that was not a heartbeat: a cell is running.
 ``heartbeat``  an open tab and nothing more: pings and pongs, pollers, files of the page.
 ``opened``     one more WebSocket is open; always followed by one ``closed`` of the same session.
 ``closed``     one less.
 
-``input``, ``output`` and ``heartbeat`` are reported at most once a second per connection and kind.
+``page``, ``input``, ``output`` and ``heartbeat`` are reported at most once a second per connection and kind.
 """
 
 Save = Literal["begun", "done", "failed", "left"]

@@ -9,7 +9,8 @@ do         with                                            answer
 hello      ``protocol``                                    ``protocol``, ``version``, ``alive``, ``ended``
 launch     an ``Order`` as a dict; listener and log        ``how``: "warm" or "fresh"
 stop       ``session``                                     (when every process of it is gone)
-warm       ``environment``, ``python``, ``notebook``       (at once)
+warm       ``environment``, ``python``, ``notebook``,      (at once)
+           ``limits`` of its sessions
 status                                                     ``environments``: id -> words
 usage                                                      ``sessions``: id -> bytes, ``cpu``: id -> seconds
 quit                                                       (the engine and all sessions end)
@@ -28,7 +29,7 @@ from typing import Any, Self
 from mograder import __version__
 from mograder.sentences import unpacked
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Changes when an engine and a hub of different versions would misunderstand each other."""
 
 

@@ -30,6 +30,7 @@ from mograder.sessions.engine.loop import turn
 from mograder.sessions.engine.plan import EnginePlan
 from mograder.sessions.engine.protocol import PROTOCOL, Ended, Launch
 from mograder.sessions.engine.tenant import Maker, Tenant
+from mograder.sessions.engine.trial import Judged, Trial, Wanted
 from mograder.sessions.engine.warmth import Warmths
 
 LOOK_SECONDS = 0.5
@@ -52,7 +53,7 @@ class Engine:
         self._clients: set[socket.socket] = set()
         self._tenants: dict[str, Tenant] = {}
         self._ended: OrderedDict[str, Ended] = OrderedDict()
-        self._warmths = Warmths(self._watch_warm, self._unwatch, self._write_down)
+        self._warmths = Warmths(self._watch_warm, self._unwatch, self._write_down, self._try_out)
         self._watchdog = Watchdog()
         self._running = True
 
@@ -110,7 +111,7 @@ class Engine:
                 self._answer(client, message)
             case "warm":
                 python, notebook = Path(message["python"]), Path(message["notebook"])
-                self._warmths.get(message["environment"], python, notebook, lambda _: None)
+                self._warmths.get(message["environment"], python, notebook, lambda _: None, message["limits"])
                 self._answer(client, message)
             case "status":
                 words = {name: warmth.words for name, warmth in self._warmths.by_environment.items()}
@@ -141,7 +142,7 @@ class Engine:
                 for descriptor in given:
                     os.close(descriptor)
 
-        self._warmths.get(launch.environment, Path(launch.python), notebook, go)
+        self._warmths.get(launch.environment, Path(launch.python), notebook, go, launch.limits)
 
     def _make(self, launch: Launch, warm: Warm | None, descriptors: dict[str, int]) -> Tenant:
         tenant = self._maker.make(launch, warm, descriptors)
@@ -248,6 +249,11 @@ class Engine:
     def _watch_warm(self, thing: Coming | Warm, environment: str) -> None:
         came = isinstance(thing, Coming)
         self._on(thing, partial(self._warmths.came if came else self._heard_warm, environment))
+
+    def _try_out(self, warm: Warm, wanted: Wanted, judged: Judged) -> Trial:
+        trial = Trial(warm, self._plan.identities, judged)
+        trial.begin(wanted, self._maker, self._on, self._unwatch)
+        return trial
 
     def _write_down(self, log: CappedLog) -> None:
         def drain() -> None:

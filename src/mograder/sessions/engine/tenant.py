@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,8 +87,17 @@ class Maker:
         uncounted = tree is None
         self._filter = seccomp.build(deny_memfd=uncounted, deny_sysv=uncounted)
 
-    def make(self, launch: Launch, warm: Warm | None, descriptors: Mapping[str, int]) -> Tenant:
-        """Bring a session up. Raises SandboxError, SessionFailed or OSError; then nothing of it is left."""
+    def make(
+        self,
+        launch: Launch,
+        warm: Warm | None,
+        descriptors: Mapping[str, int],
+        shown: Sequence[Path] = (),
+    ) -> Tenant:
+        """Bring a session up; it can read what lies in ``shown``, too.
+
+        Raises SandboxError, SessionFailed or OSError; then nothing of it is left.
+        """
         limits = Limits(**launch.limits)
         with contextlib.ExitStack() as undo:
             cgroup = None
@@ -100,7 +109,8 @@ class Maker:
             procs = cgroup.open_procs() if cgroup is not None else []
             for descriptor in procs:
                 undo.callback(os.close, descriptor)
-            tenant = self._start(launch, warm, descriptors, limits, log, procs)
+            world = self._profile(launch, shown)
+            tenant = self._start(launch, world, warm, descriptors, limits, log, procs)
             tenant.cgroup = cgroup
             log.hand_over()
             undo.pop_all()
@@ -111,6 +121,7 @@ class Maker:
     def _start(
         self,
         launch: Launch,
+        world: Profile,
         warm: Warm | None,
         descriptors: Mapping[str, int],
         limits: Limits,
@@ -121,25 +132,25 @@ class Maker:
         nice = 0 if warm is not None or self._tree is not None else limits.nice()
         how = Start(identity=self._identities.inside(launch.slot), cgroup_fds=procs, nice=nice)
         if warm is None:
-            return self._fresh(launch, descriptors, limits, log, how)
-        return self._forked(launch, warm, descriptors, limits, log, how)
+            return self._fresh(launch, world, descriptors, limits, log, how)
+        return self._forked(launch, world, warm, descriptors, limits, log, how)
 
     def _forked(
         self,
         launch: Launch,
+        world: Profile,
         warm: Warm,
         descriptors: Mapping[str, int],
         limits: Limits,
         log: CappedLog,
         how: Start,
     ) -> Tenant:
-        sandbox = self._profile(launch)
-        holder = Holder.start(sandbox, how)
+        holder = Holder.start(world, how)
         try:
             order = control.Order(
                 spec=_spec(launch),
                 cwd=_directory(launch),
-                env=sandbox.environment(),
+                env=world.environment(),
                 listener=descriptors.get("listener"),
                 log=log.writer,
                 sandbox=holder.pidfd,
@@ -160,7 +171,13 @@ class Maker:
         return Tenant(launch, holder, log, limits, HOW_FORKED, pid, pidfd)
 
     def _fresh(
-        self, launch: Launch, descriptors: Mapping[str, int], limits: Limits, log: CappedLog, how: Start
+        self,
+        launch: Launch,
+        world: Profile,
+        descriptors: Mapping[str, int],
+        limits: Limits,
+        log: CappedLog,
+        how: Start,
     ) -> Tenant:
         spec = _spec(launch)
         listener = descriptors.get("listener")
@@ -172,7 +189,7 @@ class Maker:
         if launch.directory:
             command = ["/usr/bin/env", "-C", launch.directory, *command]
         holder = Holder.run(
-            self._profile(launch),
+            world,
             command,
             how,
             output=log.writer,
@@ -181,12 +198,12 @@ class Maker:
         )
         return Tenant(launch, holder, log, limits, HOW_FRESH, holder.init_pid, os.dup(holder.ended))
 
-    def _profile(self, launch: Launch) -> Profile:
+    def _profile(self, launch: Launch, shown: Sequence[Path]) -> Profile:
         root = Path(launch.python).parent.parent
         env = options.environment(profile.HOME, python=launch.python, TMPDIR="/tmp", **launch.env)  # noqa: S108
         return Profile(
             workspace=Path(launch.workspace),
-            read_only=tuple((path, str(path)) for path in interpreters.of_environment(root)),
+            read_only=tuple((path, str(path)) for path in (*interpreters.of_environment(root), *shown)),
             seccomp=self._filter,
             env=env,
         )

@@ -173,7 +173,13 @@ class WarmLauncher:
     async def warm(self, environment: str, python: Path, notebook: Path) -> None:
         """Have the engine make an environment warm, in its own time."""
         await self.open()
-        await self._client.ask("warm", environment=environment, python=str(python), notebook=str(notebook))
+        await self._client.ask(
+            "warm",
+            environment=environment,
+            python=str(python),
+            notebook=str(notebook),
+            limits=asdict(self.limits),
+        )
 
     async def usage(self) -> dict[str, int]:
         """Memory of every session in bytes, by its id: proportional, or counted by its control group."""
