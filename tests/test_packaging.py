@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 import uv
+from packaging.version import Version
+
+from mograder.environments import OLDEST_MARIMO
+from mograder.hub.checkup import TESTED_MARIMO
+from tests.support.marimo_environments import VERSIONS
 
 ROOT = Path(__file__).parents[1]
 UV = uv.find_uv_bin()
@@ -35,6 +40,14 @@ def test_a_plain_install_makes_and_publishes_the_demo_course(course_root: Path) 
     assert (course_root / "plain" / "hub-release" / "A1-Heat-Equation" / "files.json").exists()
     check = "import sys, mograder.hub.app; sys.exit('pytest' in sys.modules)"
     run(venv / "bin" / "python", "-I", "-c", check)
+
+
+def test_what_is_claimed_of_marimo_is_what_is_proven() -> None:
+    """The oldest and newest minor version: asked for at installation, accepted in a lock, checked, tested."""
+    tested = [".".join(version.split(".")[:2]) for version in VERSIONS]
+    oldest, newest = (pick(tested, key=Version) for pick in (min, max))
+    assert (oldest, (oldest, newest)) == (OLDEST_MARIMO, TESTED_MARIMO)
+    assert f'"marimo>={oldest}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_every_runtime_dependency_names_its_owner() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mograder.environments import Environments, Lock, Requirements, resolve
-from mograder.errors import EnvironmentFailed, Malformed
+from mograder.environments import OLDEST_MARIMO, Environments, Lock, Requirements, resolve
+from mograder.errors import EnvironmentFailed, Malformed, UnusablePackages
 
 HASH = "    --hash=sha256:" + "0" * 64
 PINS = f"marimo==0.25.2 \\\n{HASH} \\\n{HASH}\nnumpy==2.4.6\n"
@@ -52,6 +52,32 @@ def test_a_lock_that_says_more_than_versions_is_refused(line: str) -> None:
 def test_a_lock_without_marimo_is_refused() -> None:
     with pytest.raises(Malformed, match="does not have marimo"):
         Lock("numpy==2.4.6\n")
+
+
+@pytest.mark.parametrize("version", ["0.18.4", "0.9.0", "0.x"])
+def test_a_marimo_that_sessions_are_not_proven_on_is_refused_with_the_line_and_what_to_write(
+    version: str, tmp_path: Path
+) -> None:
+    lock = Lock(f"marimo=={version}\n")
+    asked = Requirements(("marimo",), source="A1.py", lines={"marimo": 3})
+    for refuse in (lock.check_marimo, lambda asked: Environments(tmp_path).ready(lock, asked=asked)):
+        with pytest.raises(UnusablePackages) as error:
+            refuse(asked)
+        assert error.value.message == (
+            f"A1.py:3: marimo {version} is too old for the hub, which needs 0.19 or newer."
+        )
+        assert "marimo>=0.19" in (error.value.tip or "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.real
+def test_an_old_marimo_that_the_index_has_is_refused_before_anything_is_built() -> None:
+    assert broken("numpy", "marimo==0.18.4").startswith("A1.py:2: marimo 0.18.4 is too old for the hub")
+
+
+@pytest.mark.parametrize("version", [OLDEST_MARIMO, "0.20.4", "0.25.2", "1.0rc1"])
+def test_any_other_marimo_is_not(version: str) -> None:
+    Lock(f"marimo=={version}\n").check_marimo(Requirements())
 
 
 @pytest.mark.real

@@ -9,7 +9,7 @@ Nothing here is asynchronous: callers with an event loop run it in a thread.
 
 from mograder.environments.build import Check, Step, StepObserver, run_check
 from mograder.environments.confined import check_in_jail
-from mograder.environments.locks import Lock, resolve
+from mograder.environments.locks import OLDEST_MARIMO, Lock, resolve
 from mograder.environments.recall import remembered
 from mograder.environments.requirements import Requirements
 from mograder.environments.store import Environment, Environments, environment_id
@@ -17,6 +17,7 @@ from mograder.environments.uv import Uv
 from mograder.environments.warming import Planned, Warmed, plan, warm
 
 __all__ = [
+    "OLDEST_MARIMO",
     "Check",
     "Environment",
     "Environments",

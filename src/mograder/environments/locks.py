@@ -12,11 +12,15 @@ from functools import cached_property
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from mograder.environments.explain import not_resolved
 from mograder.environments.requirements import Requirements
 from mograder.environments.uv import Uv, UvFailed, base_interpreter
-from mograder.errors import Malformed
+from mograder.errors import Malformed, UnusablePackages
+
+OLDEST_MARIMO = "0.19"
+"""The oldest marimo that sessions are proven on: what an older one does with a student's file is not known."""
 
 _HEADER = "# Resolved by mograder for Python {python}; marimo is always here, mograder itself is provided.\n"
 _PIN = re.compile(
@@ -57,6 +61,21 @@ class Lock:
         """The marimo that sessions with this lock run."""
         return self.packages["marimo"]
 
+    def check_marimo(self, asked: Requirements) -> None:
+        """Raise ``UnusablePackages``, with the line of ``asked``, if its marimo is too old for sessions."""
+        try:
+            too_old = Version(self.marimo_version) < Version(OLDEST_MARIMO)
+        except InvalidVersion:
+            too_old = True  # no marimo that there ever was
+        if too_old:
+            raise UnusablePackages(
+                "{where}: marimo {version} is too old for the hub, which needs {oldest} or newer.",
+                tip='write "marimo", or "marimo>={oldest}", in the header of the notebook.',
+                where=asked.where("marimo"),
+                version=self.marimo_version,
+                oldest=OLDEST_MARIMO,
+            )
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of what the lock says; comments do not count."""
@@ -88,4 +107,6 @@ def resolve(
             text = Uv(directory or Path("/"), uv_cache_dir).run(words)
         except UvFailed as error:
             raise not_resolved(error.output, requirements) from error
-    return Lock(_HEADER.format(python=platform.python_version()) + text)
+    lock = Lock(_HEADER.format(python=platform.python_version()) + text)
+    lock.check_marimo(requirements)
+    return lock

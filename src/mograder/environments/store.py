@@ -116,11 +116,12 @@ class Environments:
         """
         if found := self.find(lock):
             return found
-        say = on_step or (lambda _: None)
+        say, wanted = on_step or (lambda _: None), asked or Requirements()
+        lock.check_marimo(wanted)
         key = environment_id(lock)
         try:
             with self._locked(key, say):
-                return self.find(lock) or self._build(key, lock, say, asked or Requirements())
+                return self.find(lock) or self._build(key, lock, say, wanted)
         except OSError as error:
             reason = error.strerror or str(error)
             raise EnvironmentFailed(

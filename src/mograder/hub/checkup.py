@@ -13,7 +13,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from mograder.environments import Environments, Lock
+from mograder.environments import OLDEST_MARIMO, Environments, Lock
 from mograder.environments.uv import find_uv
 from mograder.errors import EnvironmentFailed, MograderError
 from mograder.hub import isolation, trial
@@ -26,7 +26,7 @@ from mograder.sandbox import preflight
 from mograder.sandbox.preflight import Level, Probe
 from mograder.sentences import Sentence
 
-TESTED_MARIMO = ("0.19", "0.25")
+TESTED_MARIMO = (OLDEST_MARIMO, "0.25")
 """Oldest and newest minor versions of marimo that the contract tests run on."""
 
 LOW_DISK = 2 << 30
