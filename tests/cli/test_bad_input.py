@@ -133,8 +133,8 @@ def put_link(course: Path) -> None:
     [
         (put_case_clash, 'data.csv: its name differs from "Data.csv" by case alone.'),
         (put_reserved_file, "A1/files.json: this name is reserved for a file that is generated."),
-        (put_huge_file, "huge.bin has 500 MB, and a released file may have 500 MB."),
-        (put_huge_notebook, "A1.py: a notebook may have 20 MB."),
+        (put_huge_file, "huge.bin is larger than the 500 MB that a released file may have."),
+        (put_huge_notebook, "A1.py is larger than the 20 MB that a notebook may have."),
         (put_link, "link.csv is a symbolic link, which would lead nowhere in the release."),
     ],
 )
@@ -174,7 +174,7 @@ def test_half_a_gigabyte_is_not_run(course: Path) -> None:
     sparse(course / "A1.py", HALF_A_GB)
     result = CliRunner().invoke(program, ["validate", str(course / "A1.py")])
     assert result.exit_code == 1
-    assert "  FAIL  A1.py has 500 MB, and a notebook may have 20 MB.\n" in result.stdout
+    assert "  FAIL  A1.py is larger than the 20 MB that a notebook may have.\n" in result.stdout
 
 
 class TestReadingARelease:

@@ -99,9 +99,9 @@ def _outcome(
 def _validated(path: Path, options: _Options, environments: Environments) -> ValidationResult:
     if options.fix and options.release is not None and (archive := fix(path, options.release)):
         click.echo(f"{path}: the release's cells were written; before, it was {archive.name}", err=True)
-    if (size := path.stat().st_size) > NOTEBOOK_LIMIT:
+    if path.stat().st_size > NOTEBOOK_LIMIT:
         raise TooLarge(
-            f"{path.name} has {size / 1e6:.0f} MB, and a notebook may have {NOTEBOOK_LIMIT / 1e6:.0f} MB."
+            f"{path.name} is larger than the {NOTEBOOK_LIMIT // 1_000_000} MB that a notebook may have."
         )
     notebook = path.read_bytes()
     text = parse_notebook(notebook, limit=NOTEBOOK_LIMIT, name=path.name).text  # before packages are fetched

@@ -48,6 +48,11 @@ class Requirements:
                 lines.setdefault(key, line)
         return cls(tuple(sorted(wanted)), _python_range(block, name), name, lines)
 
+    @property
+    def packages(self) -> frozenset[str]:
+        """The names of what is asked for, normalised."""
+        return frozenset(canonicalize_name(Requirement(entry).name) for entry in self.dependencies)
+
     def where(self, package: str) -> str:
         """``file:line`` at which ``package`` is asked for; the file alone if that is not known."""
         line = self.lines.get(canonicalize_name(package))

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +52,13 @@ def auxiliary_files(item: Item) -> list[SourceFile]:
     return sorted(files, key=lambda file: file.place)
 
 
-def shadowing(item: Item, files: list[SourceFile]) -> Iterator[str]:
-    """Warnings for modules that would be imported in place of others of the same name."""
+def shadowing(item: Item, files: list[SourceFile], packages: Collection[str] = ()) -> Iterator[str]:
+    """Warnings for modules that would be imported in place of others of the same name.
+
+    ``packages`` are the names of those that the notebook asks for; most have a module of the same name.
+    """
     others = {**dict.fromkeys(sys.stdlib_module_names, "Python's own"), "marimo": "the", "mograder": "the"}
+    others |= {package.replace("-", "_"): "the" for package in packages}
     for place in (f"{item.name}.py", *(file.place for file in files)):
         top, _, rest = place.partition("/")
         module = top if rest == "__init__.py" else top.removesuffix(".py")
@@ -102,8 +106,7 @@ def _check_kind(entry: os.DirEntry[str], status: os.stat_result) -> None:
         raise UnsafeFile(f"{entry.path} is neither a file nor a directory, so it can not be released.")
     if status.st_size > MAX_FILE_BYTES:
         raise TooLarge(
-            f"{entry.path} has {status.st_size / 1e6:.0f} MB, and a released file may have "
-            f"{MAX_FILE_BYTES / 1e6:.0f} MB.",
+            f"{entry.path} is larger than the {MAX_FILE_BYTES // 1_000_000} MB that a released file may have.",
             tip="let the notebook download it.",
         )
 

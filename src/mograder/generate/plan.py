@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mograder.environments.requirements import Requirements
 from mograder.errors import TooLarge
 from mograder.generate.auxiliary import SourceFile, auxiliary_files, odd_names, shadowing
 from mograder.generate.items import Item
@@ -42,10 +43,9 @@ def plan_release(item: Item, neighbours: Neighbours, *, as_lecture: bool = False
     source, text, kind = plan_notebook(item, neighbours, as_lecture=as_lecture)
     files = auxiliary_files(item)
     notes = [
-        *shadowing(item, files),
+        *shadowing(item, files, Requirements.from_notebook(source.text, name=source.name).packages),
         *odd_names(item, files),
         *_telling_names(item, files),
-        *_unpublished(item, files),
     ]
     notes += _dead_links(source, neighbours) if kind == "lecture" else advice(source)
     return Plan(item, kind, text, tuple(files), tuple(notes))
@@ -57,7 +57,8 @@ def plan_notebook(
     """The source notebook, the text of its release, and the type. Raises as `plan_release` for the notebook."""
     path = item.notebook
     if path.stat().st_size > MAX_NOTEBOOK_BYTES:
-        raise TooLarge(f"{path.name}: a notebook may have {MAX_NOTEBOOK_BYTES // 1_000_000} MB.")
+        limit = MAX_NOTEBOOK_BYTES // 1_000_000
+        raise TooLarge(f"{path.name} is larger than the {limit} MB that a notebook may have.")
     source = parse_notebook(path.read_bytes(), limit=MAX_NOTEBOOK_BYTES, name=path.name)
     kind: ItemType = "lecture" if as_lecture else stated_type(source.text, source.name) or "assignment"
     if kind == "lecture":
@@ -70,15 +71,6 @@ def _telling_names(item: Item, files: list[SourceFile]) -> list[str]:
         f"{item.name}/{file.place} is given to students: its name sounds as if it should not be."
         for file in files
         if any(word in file.place.casefold() for word in ("solution", "answers", "marking"))
-    ]
-
-
-def _unpublished(item: Item, files: list[SourceFile]) -> list[str]:
-    directories = sorted({file.place.partition("/")[0] for file in files if "/" in file.place})
-    return [
-        f"{item.name}/{name}/ is a directory: it is in the release and its zip, but a hub publishes only "
-        "what lies beside the notebook."
-        for name in directories
     ]
 
 
