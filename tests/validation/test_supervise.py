@@ -199,15 +199,51 @@ def test_the_first_and_the_last_of_a_stream_are_kept(pieces: list[bytes], limit:
     assert len(text) <= 2 * limit + 50 + 40
 
 
-def test_a_notebook_process_is_lost_when_it_was_there_and_has_been_gone_for_seconds() -> None:
-    mine = threading.get_native_id()
-    below = {mine: Seen(parent=7, state="S")}
-    gone = {mine: Seen(parent=7, state="Z")}
-    kernel = Kernel(7)
-    assert not kernel.is_lost({}, 0.0)
-    assert not kernel.is_lost({}, 100.0)
-    assert not kernel.is_lost(below, 101.0)
-    assert not kernel.is_lost(gone, 102.0)
-    assert not kernel.is_lost({}, 104.0)
-    assert kernel.is_lost(gone, 106.0)
-    assert not kernel.is_lost(below, 107.0)
+class Run:
+    """marimo's process (number 7) and the notebook's below it, looked at ten times a second."""
+
+    def __init__(self) -> None:
+        self.kernel = Kernel(7)
+        self.now = 0.0
+
+    def lost(self, seconds: float, *, marimo: str, notebook: str = "") -> bool:
+        """Whether the notebook's process is held to be lost after so long in these states ("": not there)."""
+        below = {7: Seen(parent=1, state=marimo)}
+        if notebook:
+            below[threading.get_native_id()] = Seen(parent=7, state=notebook)  # a process that there is
+        found = False
+        for _ in range(round(seconds * 10)):
+            self.now += 0.1
+            found = self.kernel.is_lost(below, self.now)
+        return found
+
+
+def test_a_notebook_process_is_lost_when_marimo_waits_for_seconds_for_one_that_is_gone() -> None:
+    run = Run()
+    assert not run.lost(60, marimo="S"), "it has not come up yet"
+    assert not run.lost(60, marimo="S", notebook="S")
+    assert not run.lost(2.9, marimo="S", notebook="Z")
+    assert run.lost(0.3, marimo="S")
+
+
+def test_another_that_comes_up_is_waited_for_anew() -> None:
+    run = Run()
+    run.lost(1, marimo="S", notebook="R")
+    assert not run.lost(2.9, marimo="S")
+    assert not run.lost(1, marimo="S", notebook="R")
+    assert not run.lost(2.9, marimo="S")
+
+
+def test_marimo_that_is_not_let_go_on_by_a_busy_machine_is_not_held_to_wait() -> None:
+    run = Run()
+    run.lost(1, marimo="S", notebook="R")
+    assert not run.lost(60, marimo="R"), "it writes its report, when it may"
+    assert not run.lost(60, marimo="D")
+    assert run.lost(3.2, marimo="S")
+
+
+def test_a_supervisor_that_was_kept_from_looking_takes_that_time_for_nothing() -> None:
+    run = Run()
+    run.lost(1, marimo="S", notebook="R")
+    run.now += 60
+    assert not run.lost(0.1, marimo="S")

@@ -57,6 +57,6 @@ def _refuse(plan: Plan, problems: list[Finding]) -> None:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise NotProven(
             f"{plan.item.name} has {count}, so its release was not written.",
-            problems=tuple(f"{problem}." for problem in problems),
+            problems=tuple(f"{str(problem).removesuffix('.')}." for problem in problems),
             tip="--no-validate writes it all the same.",
         )

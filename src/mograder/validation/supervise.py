@@ -29,7 +29,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _LOOK_SECONDS = 0.1
 #: The most threads that may come to be between two looks.
 MANY_THREADS = 1024
-#: Seconds between the end of the notebook's process and that of marimo's, which is done with it by then.
+#: Seconds that marimo's process may wait after the end of the notebook's: whatever was left to do is done by then.
 _DEAD_SECONDS = 3.0
 _PAGE = resource.getpagesize()
 
@@ -246,15 +246,21 @@ class Kernel:
     def __init__(self, main: int) -> None:
         self._main = main
         self._seen = False
-        self._lost_since: float | None = None
+        self._waited = 0.0
+        self._looked: float | None = None
 
     def is_lost(self, below: dict[int, Seen], now: float) -> bool:
-        """Whether it was there and has been gone for longer than marimo needs to end after it."""
+        """Whether it was there and is gone, and marimo waits for it ever since.
+
+        Only time in which marimo sleeps counts: on a busy machine it may want to go on for long, and not be let.
+        """
+        since = 0.0 if self._looked is None else min(now - self._looked, 2 * _LOOK_SECONDS)
+        self._looked = now
         if any(seen.parent == self._main and _is_kernel(process, seen) for process, seen in below.items()):
-            self._seen, self._lost_since = True, None
-        elif self._seen and self._lost_since is None:
-            self._lost_since = now
-        return self._lost_since is not None and now - self._lost_since > _DEAD_SECONDS
+            self._seen, self._waited = True, 0.0
+        elif self._seen and (marimo := below.get(self._main)) is not None and marimo.state == "S":
+            self._waited += since
+        return self._waited > _DEAD_SECONDS
 
 
 def _is_kernel(process: int, seen: Seen) -> bool:
