@@ -202,6 +202,11 @@ class TestReadingARelease:
         with pytest.raises(TooLarge, match="holds 1001 files, and a hub takes 1000"):
             read_release(course / "source" / "A1")
 
+    def test_names_that_differ_by_case_alone_are_refused_before_anything_is_sent(self, course: Path) -> None:
+        put_case_clash(course)
+        with pytest.raises(NameRefused, match="differ by case alone"):
+            read_release(course / "source" / "A1")
+
     def test_a_symbolic_link_is_refused(self, course: Path) -> None:
         put_link(course)
         with pytest.raises(

@@ -15,7 +15,14 @@ from mograder.course import Course, file_path, is_cache
 from mograder.environments import Step
 from mograder.errors import NotFound, TooLarge, UnsafeFile
 from mograder.hub.packages import Packages, course_environments
-from mograder.hub.releases import MAX_PUBLISHED_BYTES, MAX_PUBLISHED_FILES, ItemType, Release, Releases
+from mograder.hub.releases import (
+    MAX_PUBLISHED_BYTES,
+    MAX_PUBLISHED_FILES,
+    ItemType,
+    Release,
+    Releases,
+    check_places,
+)
 from mograder.hub.visibility import ALWAYS
 from mograder.notebook import metadata
 
@@ -66,6 +73,7 @@ def read_release(directory: Path) -> dict[str, bytes]:
             f"{MAX_PUBLISHED_BYTES / 1e6:.0f} MB; the largest is {places[largest]} with {sizes[largest] / 1e6:.0f} MB.",
             tip="let the notebook download it.",
         )
+    check_places(places.values())
     return {place: _read(entry) for entry, place in places.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -114,7 +115,8 @@ def _told(answer: httpx.Response, on_step: Callable[[str], None]) -> dict[str, A
 
 
 def _reason(error: Exception) -> str:
-    return str(error).rstrip(".") or type(error).__name__
+    words = re.sub(r"^\[Errno -?\d+\] ", "", str(error))  # a number that only programmers look up
+    return words.rstrip(".") or type(error).__name__
 
 
 def _judged(answer: httpx.Response, url: str) -> dict[str, Any]:

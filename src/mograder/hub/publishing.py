@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mograder.course import file_path, item_name, user_name
+from mograder.course import user_name
 from mograder.errors import Malformed, MograderError
 from mograder.hub import uploads, visibility
 from mograder.hub.files import Directory
@@ -57,12 +57,8 @@ class Publishing:
             NameRefused, Malformed, NotANotebook, Conflict: the files. UnusablePackages: a package.
             IndexUnreachable, EnvironmentFailed: the packages, and not by the notebook's fault.
         """
-        item_name(name)
-        for file in files:
-            file_path(file)
-        notebook = files.get(f"{name}.py")
-        if notebook is None:
-            raise Malformed("{name} has no notebook: {name}.py is not among its files.", name=name)
+        await asyncio.to_thread(self._releases.judge, name, files)
+        notebook = files[f"{name}.py"]
         # The release is measured by itself: what an instructor publishes may hold anything but be no notebook.
         await uploads.inspect(notebook, f"{name}.py", notebook)
         kind = _type(

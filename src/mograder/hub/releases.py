@@ -162,15 +162,20 @@ class Releases:
                 is no ``<name>.py``.
             Conflict: another item has this name but for upper and lower case.
         """
-        item_name(name)
-        if f"{name}.py" not in files:
-            raise Malformed("{name} has no notebook: {name}.py is not among its files.", name=name)
-        _check_places(files)
+        self.judge(name, files)
         with self._installing:
             self._refuse_clash(name)
             self._tidy(name)
             self._put(name, files, type_, lock, window)
         return self.get(name)
+
+    def judge(self, name: str, files: Collection[str]) -> None:
+        """Whether files at these places can be published as ``name``: what `install` raises is raised now."""
+        item_name(name)
+        if f"{name}.py" not in files:
+            raise Malformed("{name} has no notebook: {name}.py is not among its files.", name=name)
+        check_places(files)
+        self._refuse_clash(name)
 
     def _put(
         self, name: str, files: Mapping[str, bytes], type_: ItemType, lock: str | None, window: Window
@@ -255,7 +260,7 @@ def _below(opened: Directory, folder: str) -> list[str]:
     return sorted(place for place in places if is_file_path(place) and not is_cache(place))
 
 
-def _check_places(files: Collection[str]) -> None:
+def check_places(files: Collection[str]) -> None:
     """Raise NameRefused unless ``files`` can lie beside each other on every computer."""
     seen: dict[str, str] = {}
     folders: set[str] = set()

@@ -47,6 +47,8 @@ def requires(action: Action, *, visit: bool | None = None, from_editor: bool = F
         apart = request.app.state.apart
         decision = allowed(identity, action, request.path_params.get("user"), apart=apart)
         request.state.rule = request.state.refusal if identity is None else decision.reason
+        if identity is None and "authorization" in request.headers:
+            raise NotSignedIn(request.state.refusal, tip="mograder hub generate-token")
         if identity is None:
             raise NotSignedIn(
                 "Please sign in: {reason}.",

@@ -208,9 +208,9 @@ class Gate:
             person = tokens.opened(self._settings.secret, values[0][7:].decode("ascii").strip())
             self._ledger.check(person)
         except NotSignedIn as error:
-            return Answer(None, error.whole)
-        except UnicodeDecodeError as error:
-            return Answer(None, str(error))
+            return Answer(None, error.message)
+        except UnicodeDecodeError:
+            return Answer(None, tokens.NOT_VALID)
         role = Role.INSTRUCTOR if person.role is Role.INSTRUCTOR else self._role(person.user)
         answer = self._entering(Identity(person.user, role, "token"))
         return dataclasses.replace(answer, token=person.id, expires=person.expires)

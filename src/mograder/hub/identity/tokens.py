@@ -12,6 +12,7 @@ import jwt
 from mograder.course import is_user_name
 from mograder.errors import MograderError, NotSignedIn
 from mograder.hub.identity.model import Identity, Role
+from mograder.sentences import Sentence
 
 AUDIENCE = "mograder-hub"
 DEFAULT_LIFETIME = 90 * 86400
@@ -64,6 +65,9 @@ def make(secret: str, user: str, role: Role, lifetime: float = DEFAULT_LIFETIME)
     return jwt.encode(claims, secret, algorithm=_ALGORITHM)
 
 
+NOT_VALID = Sentence("This token is not valid here.")
+
+
 def read(secret: str, token: str) -> Identity:
     """Whom ``token`` names. Raises NotSignedIn if it is forged, expired, or for something else."""
     said = opened(secret, token)
@@ -73,7 +77,7 @@ def read(secret: str, token: str) -> Identity:
 def opened(secret: str, token: str) -> Token:
     """All that ``token`` says. Raises NotSignedIn as `read` does."""
     if len(token) > MAX_LENGTH:
-        raise NotSignedIn("This token is not valid here.", tip="mograder hub generate-token")
+        raise NotSignedIn(NOT_VALID, tip="mograder hub generate-token")
     try:
         claims = jwt.decode(
             token, secret, algorithms=[_ALGORITHM], audience=AUDIENCE, options={"require": _NEEDED}
@@ -86,9 +90,9 @@ def opened(secret: str, token: str) -> Token:
         ValueError,
         RecursionError,
     ) as error:  # its header is JSON of anybody's making
-        raise NotSignedIn("This token is not valid here.", tip="mograder hub generate-token") from error
+        raise NotSignedIn(NOT_VALID, tip="mograder hub generate-token") from error
     if not is_user_name(user):
         raise NotSignedIn("This token names nobody who can exist here.")
     if not _ID.fullmatch(number):
-        raise NotSignedIn("This token is not valid here.", tip="mograder hub generate-token")
+        raise NotSignedIn(NOT_VALID, tip="mograder hub generate-token")
     return Token(number, user, role, float(claims["iat"]), float(claims["exp"]))
