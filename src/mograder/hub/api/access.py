@@ -78,7 +78,7 @@ def _editors_word(request: Request) -> str:
     return forms.editor_token(request.app.state.settings.secret, named["user"], named["assignment"])
 
 
-def coursework(request: Request) -> Coursework:
+async def coursework(request: Request) -> Coursework:
     """The hub's domain, put there by ``hub.app``."""
     found: Coursework = request.app.state.coursework
     return found
