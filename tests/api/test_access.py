@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,9 @@ def test_no_get_route_changes_anything(method: str) -> None:
     for route in routes():
         if method in route.methods:
             assert actions(route)[:1] not in ([Action.CHANGE_WORK], [Action.CONTROL_SESSION]), route.path
+
+
+def test_what_routes_depend_on_is_at_hand_without_a_thread() -> None:
+    for route in routes():
+        for dependency in route.dependant.dependencies:
+            assert asyncio.iscoroutinefunction(dependency.call), route.path

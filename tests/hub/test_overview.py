@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,11 +16,13 @@ import pytest
 
 from mograder.hub.history import History, digest
 from mograder.hub.origins import Origins
-from mograder.hub.overview import ItemState, Overview
+from mograder.hub.overview import Asked, ItemState, Overview
 from mograder.hub.releases import ItemType, Releases
 from mograder.hub.store.database import open_database
 from mograder.hub.store.state import CopyTable, OriginTable, ResultTable, StoredResult
+from mograder.hub.visibility import Window
 from mograder.hub.workspaces import FileStatus, Workspaces
+from mograder.sessions.model import SessionKey
 
 TEXT = b"import marimo\n"
 
@@ -33,18 +36,32 @@ class Place:
     live: dict[Any, Any]
     overview: Overview
 
+    def known(self) -> tuple[ItemState, ...] | None:
+        """What is told without reading a notebook."""
+        (found,) = self.overview.known([Asked("ada", updates=True)])
+        return found
+
+    def items(self) -> tuple[ItemState, ...]:
+        """As `Looks` finds them."""
+        known = self.known()
+        found = self.overview.items(Asked("ada", updates=True))
+        assert known in (None, found)
+        return found
+
     def names(self) -> list[str]:
-        return [state.name for state in self.overview.items("ada")]
+        return [state.name for state in self.items()]
 
     def one(self, name: str) -> ItemState:
-        (found,) = [state for state in self.overview.items("ada", updates=True) if state.name == name]
+        (found,) = [state for state in self.items() if state.name == name]
         assert self.overview.item("ada", name) == found
         return found
 
     def rest(self) -> None:
         """Until a look may be remembered; what is tested is that it is forgotten in time."""
         time.sleep(0.15)
-        self.overview.items("ada")
+        self.overview.items(Asked("ada", updates=True))  # reads what is new,
+        self.overview.items(Asked("ada", updates=True))  # and remembers it
+        assert self.known() is not None
 
 
 @pytest.fixture
@@ -55,7 +72,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     origins = Origins(tmp_path / "origins", OriginTable(engine))
     workspaces = Workspaces(tmp_path / "work", history, CopyTable(engine), began=origins.began)
     results, live = ResultTable(engine), {}
-    sessions = cast(Any, SimpleNamespace(get=live.get))
+    sessions = cast(Any, SimpleNamespace(get=live.get, of=lambda user: list(live.values())))
     overview = Overview(releases, workspaces, origins, results, sessions)
     releases.install("A1", {"A1.py": TEXT}, ItemType.ASSIGNMENT)
     releases.install("L1", {"L1.py": TEXT}, ItemType.LECTURE)
@@ -159,3 +176,61 @@ def test_a_newer_release_is_said(place: Place) -> None:
     place.releases.install("A1", {"A1.py": TEXT + b"# new\n"}, ItemType.ASSIGNMENT)
     assert place.one("A1").update_available
     assert place.one("A1").file_status is FileStatus.UPLOADED
+
+
+def test_while_nothing_changes_the_answer_is_the_same_object(place: Place) -> None:
+    place.workspaces.ensure("ada", place.releases.get("A1"))
+    place.rest()
+    assert place.known() is place.known() is place.items()
+    assert place.overview.known([Asked("bob", updates=True)]) == [None]  # nobody has looked for him yet
+
+
+def test_what_is_remembered_is_true_after_an_export_a_check_a_publication_and_a_start(place: Place) -> None:
+    place.workspaces.ensure("ada", place.releases.get("A1"))
+    place.rest()
+    place.workspaces.export("ada", "A1")
+    assert place.one("A1").file_status is FileStatus.EXPORTED
+    place.rest()
+    place.results.put("ada", "A1", StoredResult(digest(TEXT), 1.0, 1, 2, "{}"))
+    assert (place.one("A1").passed, place.one("A1").total) == (1, 2)
+    place.rest()
+    key = SessionKey("edit", "ada", "A1")
+    place.live[key] = SimpleNamespace(key=key, live=True)
+    assert place.one("A1").session_active
+    place.rest()
+    del place.live[key]
+    assert not place.one("A1").session_active
+    place.rest()
+    place.releases.install("A2", {"A2.py": TEXT}, ItemType.LECTURE)
+    assert place.names() == ["A1", "A2", "L1"]
+    place.rest()
+    place.releases.install("A2", {"A2.py": TEXT}, ItemType.ASSIGNMENT)
+    assert place.one("A2").type is ItemType.ASSIGNMENT
+
+
+def test_a_date_that_passes_shows_though_no_file_changes(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opens = datetime(2030, 1, 1, tzinfo=UTC)
+    place.releases.install("A2", {"A2.py": TEXT}, ItemType.ASSIGNMENT, window=Window(begin=opens))
+    place.rest()
+    clock = SimpleNamespace(now=lambda zone: opens - timedelta(seconds=1))
+    monkeypatch.setattr("mograder.hub.overview.datetime", clock)
+    assert place.names() == ["A1", "L1"]
+    assert place.known() is not None
+    clock.now = lambda zone: opens
+    assert place.known() is not None and place.names() == ["A1", "A2", "L1"]
+    (taught,) = [s for s in place.overview.items(Asked("prof", staff=True)) if s.name == "A2"]
+    assert taught.visible
+    clock.now = lambda zone: opens - timedelta(seconds=1)
+    (taught,) = [s for s in place.overview.items(Asked("prof", staff=True)) if s.name == "A2"]
+    assert not taught.visible
+
+
+def test_a_notebook_that_was_changed_a_moment_ago_is_read_and_not_remembered(place: Place) -> None:
+    place.workspaces.ensure("ada", place.releases.get("A1"))
+    place.rest()
+    (place.workspaces.path("ada", "A1") / "A1.py").write_bytes(TEXT + b"#")
+    assert place.known() is None
+    assert place.one("A1").file_status is FileStatus.MODIFIED
+    assert place.known() is None  # it may have changed once more within a tick of the clock

@@ -42,7 +42,7 @@ def by_hand(root: Path, name: str, notebook: bytes = NOTEBOOK, **files: bytes) -
 
 
 def test_nothing_is_published_at_first(releases: Releases) -> None:
-    assert releases.all() == []
+    assert releases.all() == ()
     assert releases.find("A1") is None
     with pytest.raises(NotFound, match=r'No release named "A1"\. Nothing is published yet'):
         releases.get("A1")
@@ -147,7 +147,7 @@ def test_a_crafted_name_deletes_and_writes_nothing(releases: Releases, root: Pat
 def test_a_file_that_can_not_be_served_stops_the_publish(releases: Releases, root: Path, file: str) -> None:
     with pytest.raises(NameRefused):
         releases.install("A1", {"A1.py": NOTEBOOK, file: b""}, ItemType.ASSIGNMENT)
-    assert releases.all() == []
+    assert releases.all() == ()
     assert not root.exists() or os.listdir(root) == []
 
 

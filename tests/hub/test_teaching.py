@@ -14,6 +14,10 @@ import pytest
 from sqlalchemy import Engine
 
 from mograder.errors import Malformed, NotFound
+from mograder.hub.audit import AuditLog, Entry
+from mograder.hub.identity.model import Identity, Role
+from mograder.hub.identity.policy import Action, allowed
+from mograder.hub.pages.language import speaking, tell
 from mograder.hub.store.classroom import Attempt, AttemptTable, MessageTable, VisitTable
 from mograder.hub.store.database import open_database
 from mograder.hub.store.state import CopyTable, Login, ResultTable, StoredResult
@@ -210,6 +214,38 @@ def test_the_newest_entries_come_first_and_from_older_files_too(tmp_path: Path) 
     assert found == list(range(39, -1, -1))
     assert [e["n"] for e in audit_search.entries(log, 2, lambda entry: entry["n"] % 2 == 0)] == [38, 36]
     assert audit_search.entries(tmp_path / "none", 5) == []
+
+
+def test_the_rule_of_a_line_is_told_in_the_language_of_its_reader(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit.log")
+    ada = Identity("ada", Role.STUDENT, "cookie")
+    for rule in (allowed(ada, Action.PUBLISH).reason, allowed(ada, Action.VIEW_WORK, "ada").reason):
+        log.note(Entry(ada, "192.0.2.7", "POST", "/publish/A1", 403 if "only" in rule else 200, rule=rule))
+    log.close()
+    rules = [audit_search.row(entry)[-1] for entry in audit_search.entries(tmp_path / "audit.log", 9)]
+    assert rules == ["it is their own", "only instructors may publish"]
+    with speaking("de"):
+        own, staff = (tell(rule) for rule in rules)
+    assert own == "es gehört ihnen selbst"
+    assert "Lehrende" in staff and "instructors" not in staff
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        7,
+        {"sentence": "{x}", "values": {}},
+        {"sentence": "{x.y}", "values": {"x": "1"}},
+        {"sentence": "{0}", "values": {"x": "1"}},
+        {"sentence": "something else", "values": {}},
+        {"sentence": 1, "values": None},
+    ],
+)
+def test_a_line_that_contradicts_itself_shows_what_was_written(said: Any) -> None:
+    found = audit_search.row({"rule": "it is so", "said": said})[-1]
+    assert str(found) == "it is so"
+    with speaking("de"):
+        assert tell(found) == "it is so"
 
 
 # -- load -----------------------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ def test_exported_and_unchanged_since_is_exported(workspaces: Workspaces, releas
     (workspaces.path("ada", "A1") / "A1.py").write_bytes(MINE)
     assert workspaces.export("ada", "A1") == MINE
     assert workspaces.status("ada", "A1") is FileStatus.EXPORTED
-    assert workspaces.standings("ada", ["A1"])["A1"].exported_before
+    assert workspaces.standing("ada", "A1").exported_before
 
 
 def test_exported_comes_before_uploaded(workspaces: Workspaces, release: Release) -> None:
@@ -225,7 +225,7 @@ def test_changed_after_the_export_is_modified(workspaces: Workspaces, release: R
     workspaces.export("ada", "A1")
     (workspaces.path("ada", "A1") / "A1.py").write_bytes(MINE)
     assert workspaces.status("ada", "A1") is FileStatus.MODIFIED
-    assert workspaces.standings("ada", ["A1"])["A1"].exported_before
+    assert workspaces.standing("ada", "A1").exported_before
 
 
 @pytest.mark.parametrize("how", ["download", "reset", "upload"])
@@ -237,7 +237,7 @@ def test_a_new_beginning_forgets_the_export(workspaces: Workspaces, release: Rel
     else:
         getattr(workspaces, how)("ada", release)
     assert workspaces.status("ada", "A1") is FileStatus.UPLOADED
-    assert not workspaces.standings("ada", ["A1"])["A1"].exported_before
+    assert not workspaces.standing("ada", "A1").exported_before
 
 
 def test_a_copy_from_before_the_hubs_state_was_deleted_is_modified(

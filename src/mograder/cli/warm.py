@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def _tell(planned: list[warming.Planned]) -> None:
         raise EnvironmentFailed(f"What {', '.join(broken)} depends on can not be read.")
 
 
-def _prepare(environments: Environments, releases: list[Release], planned: list[warming.Planned]) -> None:
+def _prepare(environments: Environments, releases: Sequence[Release], planned: list[warming.Planned]) -> None:
     """Build for each release by its own lock, as the hub will; for a notebook that is not published, by a new one."""
     packages = Packages(environments)
     works: list[tuple[str, Callable[[Say], object]]] = [

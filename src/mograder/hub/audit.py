@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mograder.hub.identity.model import Identity
+from mograder.sentences import Sentence, packed
 
 log = logging.getLogger("mograder.audit")
 
@@ -101,11 +102,16 @@ class AuditLog:
         self._written[by] += 1
         if self._written[by] > _MOST_OF_ONE:
             return Entry(
-                entry.who, entry.address, "", "more than are listed", 429, "too many refusals at once"
+                entry.who,
+                entry.address,
+                "",
+                "more than are listed",
+                429,
+                Sentence("too many refusals at once"),
             )
         self._written[""] += 1
         if self._written[""] > _MOST_OF_ALL:
-            return Entry(None, "", "", "more than are listed", 429, "too many refusals at once")
+            return Entry(None, "", "", "more than are listed", 429, Sentence("too many refusals at once"))
         return entry
 
     def close(self) -> None:
@@ -176,6 +182,8 @@ def line(entry: Entry, when: float, repeated: int = 0) -> str:
         "outcome": entry.outcome,
         "rule": entry.rule,
     }
+    if isinstance(entry.rule, Sentence) and entry.rule.values and len(entry.rule) <= _LONGEST:
+        values["said"] = packed(entry.rule)  # to be said in another language
     if repeated:
         values["repeated"] = repeated
     short = {name: value[:_LONGEST] if isinstance(value, str) else value for name, value in values.items()}

@@ -72,7 +72,7 @@ class ContentSite:
         client = (scope.get("client") or ("", 0))[0]
         answer = door.land(place, scope["query_string"], scope["headers"], client)
         if answer.status == 403:
-            scope["state"].update(rule="a ticket works once, soon, in one browser", failed=True)
+            scope["state"].update(rule=Sentence("a ticket works once, soon, in one browser"), failed=True)
         await _send(send, answer)
 
 

@@ -23,6 +23,7 @@ from mograder.hub.grounds import grounds
 from mograder.hub.history import SAVE, History, Version, digest
 from mograder.hub.isolation import Isolation
 from mograder.hub.locks import KeyedLocks
+from mograder.hub.looks import Looks
 from mograder.hub.origins import Origins
 from mograder.hub.overview import ItemState, Overview
 from mograder.hub.packages import Packages
@@ -85,6 +86,7 @@ class Coursework:
         self._packages = packages
         self._results = results
         self._overview = Overview(releases, workspaces, origins, results, sessions)
+        self.looks = Looks(self._overview)
         self._attempts = attempts
         self._state_dir = state_dir
         self._validate_timeout = validate_timeout
@@ -108,10 +110,6 @@ class Coursework:
     async def is_hidden(self, user: str, name: str) -> bool:
         """Whether a student does not see an item now."""
         return await asyncio.to_thread(self._overview.hidden, user, name)
-
-    async def items(self, user: str, *, updates: bool = False, staff: bool = False) -> list[ItemState]:
-        """Every published item as ``user`` sees it; ``updates``: also whether newer releases wait for their copies."""
-        return await asyncio.to_thread(self._overview.items, user, updates=updates, staff=staff)
 
     async def item(self, user: str, name: str) -> ItemState:
         """One item as ``user`` sees it; it may be neither published nor copied."""

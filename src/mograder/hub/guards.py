@@ -43,7 +43,7 @@ class Audited:
             method=scope["method"],
             path=scope["path"],
             status=status,
-            rule=str(state.get("rule") or state.get("refusal") or ""),
+            rule=state.get("rule") or state.get("refusal") or "",
             action=str(state.get("action", "")),
             owner=str(named.get("user", "")),
             item=str(item),
@@ -103,7 +103,7 @@ class BodyKinds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and not _is_known_kind(scope):
-            scope["state"]["rule"] = "a body must be a form or JSON"
+            scope["state"]["rule"] = Sentence("a body must be a form or JSON")
             await refuse(
                 send,
                 415,

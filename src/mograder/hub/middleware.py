@@ -150,9 +150,9 @@ class CrossSite:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["method"] not in _SAFE_METHODS and not same_origin(scope):
-            await self._refuse("a change must come from one of the hub's own pages", scope, send)
+            await self._refuse(Sentence("a change must come from one of the hub's own pages"), scope, send)
         elif from_elsewhere(scope) and not _is_visit(scope):
-            await self._refuse("other sites may link here and nothing else", scope, send)
+            await self._refuse(Sentence("other sites may link here and nothing else"), scope, send)
         else:
             await self._app(scope, receive, send)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
+from mograder.errors import MograderError
 from mograder.hub.origins import Origins
 from mograder.hub.releases import ItemType, Release, Releases
 from mograder.hub.store.state import Counts, ResultTable
 from mograder.hub.workspaces import FileStatus, Standing, Workspaces
 from mograder.sessions.manager import Sessions
-from mograder.sessions.model import SessionKey
+from mograder.sessions.model import Kind, SessionKey
+
+_ROOM = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,29 @@ class ItemState:
     visible: bool = True
 
 
+class Asked(NamedTuple):
+    """Who asks for the list of items, and for what of it.
+
+    ``updates``: also whether newer releases wait for their copies. What students do not see now is there for
+    ``staff`` and for who has a copy.
+    """
+
+    user: str
+    updates: bool = False
+    staff: bool = False
+
+
+class _Parts(NamedTuple):
+    """All that a list is made of."""
+
+    releases: tuple[Release, ...]
+    standings: Mapping[str, Standing]
+    counts: Mapping[str, Counts]
+    active: frozenset[SessionKey]
+    shut: frozenset[str]
+    outdated: frozenset[str]
+
+
 class Overview:
     """Looks at releases, copies, results and sessions, and changes nothing. Calls block: run them in a thread."""
 
@@ -50,29 +78,56 @@ class Overview:
         self._origins = origins
         self._results = results
         self._sessions = sessions
+        self._lists: dict[Asked, tuple[_Parts, tuple[ItemState, ...]]] = {}
 
-    def items(self, user: str, *, updates: bool = False, staff: bool = False) -> list[ItemState]:
-        """Every published item as ``user`` sees it; ``updates``: also whether newer releases wait for their copies.
-
-        What students do not see now is there for ``staff`` and for who has a copy.
-        """
+    def items(self, asked: Asked) -> tuple[ItemState, ...]:
+        """Every published item as somebody sees it. While all is the same, the answer is the same object."""
         releases = self._releases.all()
-        copies = [release.name for release in releases if release.type is ItemType.ASSIGNMENT]
-        standings = self._workspaces.standings(user, copies)
-        counts = self._results.counts(user)
-        now = datetime.now(UTC)
-        states = [
-            self._copy(user, release.name, release, standings[release.name], counts, updates)
-            if release.type is ItemType.ASSIGNMENT
-            else self._lecture(user, release)
-            for release in releases
-        ]
-        shut = {release.name for release in releases if not release.window.is_open(now)}
-        return [
-            replace(state, visible=False) if state.name in shut else state
-            for state in states
-            if staff or state.name not in shut or _has_copy(state)
-        ]
+        return self._list(asked, releases, self._workspaces.standings(asked.user, _assignments(releases)))
+
+    def known(self, questions: Sequence[Asked]) -> list[tuple[ItemState, ...] | None]:
+        """As `items` for several people, from one look; None for who has notebooks that must be read anew."""
+        releases = self._releases.all()
+        names = _assignments(releases)
+        return [self._known(asked, releases, names) for asked in questions]
+
+    def _known(
+        self, asked: Asked, releases: tuple[Release, ...], names: tuple[str, ...]
+    ) -> tuple[ItemState, ...] | None:
+        try:
+            standings = self._workspaces.known_standings(asked.user, names)
+            return None if standings is None else self._list(asked, releases, standings)
+        except (OSError, MograderError):  # `items` says so, to this one alone
+            return None
+
+    def _list(
+        self, asked: Asked, releases: tuple[Release, ...], standings: Mapping[str, Standing]
+    ) -> tuple[ItemState, ...]:
+        parts = self._parts(asked, releases, standings)
+        known = self._lists.get(asked)
+        if known is not None and known[0] == parts:  # what is the same object needs no comparison
+            return known[1]
+        if len(self._lists) >= _ROOM:
+            self._lists.clear()
+        seen_anyway = asked.staff
+        states = tuple([s for s in _states(asked.user, parts) if seen_anyway or s.visible or _has_copy(s)])
+        self._lists[asked] = parts, states
+        return states
+
+    def _parts(
+        self, asked: Asked, releases: tuple[Release, ...], standings: Mapping[str, Standing]
+    ) -> _Parts:
+        user, now = asked.user, datetime.now(UTC)
+        return _Parts(
+            releases,
+            standings,
+            self._results.counts(user),
+            frozenset([session.key for session in self._sessions.of(user)]),
+            frozenset([release.name for release in releases if not release.window.is_open(now)]),
+            frozenset([release.name for release in releases if self._is_outdated(user, release, standings)])
+            if asked.updates
+            else frozenset(),
+        )
 
     def hidden(self, user: str, name: str) -> bool:
         """Whether a student does not see an item now: its dates are not those, and there is no copy."""
@@ -85,43 +140,76 @@ class Overview:
         """One item as ``user`` sees it; it may be neither published nor copied."""
         release = self._releases.find(name)
         if release is not None and release.type is ItemType.LECTURE:
-            return self._lecture(user, release)
-        standing = self._workspaces.standings(user, [name])[name]
-        return self._copy(user, name, release, standing, self._results.counts(user), True)
-
-    def _lecture(self, user: str, release: Release) -> ItemState:
-        key = SessionKey("run", user, release.name)
-        return ItemState(release.name, release.type, None, True, self._active(key))
-
-    def _copy(
-        self,
-        user: str,
-        name: str,
-        release: Release | None,
-        standing: Standing,
-        counts: dict[str, Counts],
-        updates: bool,
-    ) -> ItemState:
-        last = counts.get(name)
-        return ItemState(
+            return _lecture(release, self._is_active("run", user, name))
+        standing = self._workspaces.standing(user, name)
+        return _copy(
             name,
-            ItemType.ASSIGNMENT,
-            standing.status,
-            release is not None,
-            self._active(SessionKey("edit", user, name)),
-            None if last is None else last.passed,
-            None if last is None else last.total,
-            last is not None and last.digest == standing.digest,
-            standing.exported_before,
-            updates
-            and release is not None
-            and standing.status is not FileStatus.NOT_STARTED
-            and self._origins.outdated(user, release),
+            release,
+            standing,
+            self._results.counts(user).get(name),
+            active=self._is_active("edit", user, name),
+            outdated=release is not None and self._is_outdated(user, release, {name: standing}),
         )
 
-    def _active(self, key: SessionKey) -> bool:
-        session = self._sessions.get(key)
+    def _is_active(self, kind: Kind, user: str, name: str) -> bool:
+        session = self._sessions.get(SessionKey(kind, user, name))
         return session is not None and session.live
+
+    def _is_outdated(self, user: str, release: Release, standings: Mapping[str, Standing]) -> bool:
+        standing = standings.get(release.name)
+        begun = standing is not None and standing.status is not FileStatus.NOT_STARTED
+        return begun and self._origins.outdated(user, release)
+
+
+def _assignments(releases: tuple[Release, ...]) -> tuple[str, ...]:
+    return tuple([release.name for release in releases if release.type is ItemType.ASSIGNMENT])
+
+
+def _states(user: str, parts: _Parts) -> Iterator[ItemState]:
+    for release in parts.releases:
+        name = release.name
+        visible = name not in parts.shut
+        if release.type is ItemType.LECTURE:
+            yield _lecture(release, SessionKey("run", user, name) in parts.active, visible)
+        else:
+            yield _copy(
+                name,
+                release,
+                parts.standings[name],
+                parts.counts.get(name),
+                active=SessionKey("edit", user, name) in parts.active,
+                outdated=name in parts.outdated,
+                visible=visible,
+            )
+
+
+def _lecture(release: Release, active: bool, visible: bool = True) -> ItemState:
+    return ItemState(release.name, release.type, None, True, active, visible=visible)
+
+
+def _copy(
+    name: str,
+    release: Release | None,
+    standing: Standing,
+    last: Counts | None,
+    *,
+    active: bool,
+    outdated: bool,
+    visible: bool = True,
+) -> ItemState:
+    return ItemState(
+        name,
+        ItemType.ASSIGNMENT,
+        standing.status,
+        release is not None,
+        active,
+        None if last is None else last.passed,
+        None if last is None else last.total,
+        last is not None and last.digest == standing.digest,
+        standing.exported_before,
+        outdated,
+        visible,
+    )
 
 
 def _has_copy(state: ItemState) -> bool:

@@ -107,11 +107,17 @@ class Releases:
         self._installing = threading.Lock()
         self._names: Remembered[list[str]] = Remembered(1)
         self._known: Remembered[Release] = Remembered(1000)
+        self._all: tuple[Release, ...] = ()
 
-    def all(self) -> list[Release]:
-        """Every published item that has its notebook, sorted by name."""
-        found = [self._load(name) for name in self._list()]
-        return [release for release in found if release is not None]
+    def all(self) -> tuple[Release, ...]:
+        """Every published item that has its notebook, sorted by name. While all is the same, so is the answer."""
+        loaded = [self._load(name) for name in self._list()]
+        found = tuple([release for release in loaded if release is not None])
+        known = self._all
+        if found == known:
+            return known
+        self._all = found
+        return found
 
     def get(self, name: str) -> Release:
         """The published item ``name``. Raises NameRefused or NotFound (the message lists what there is)."""

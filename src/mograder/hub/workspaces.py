@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -43,12 +43,16 @@ class Standing:
     digest: str = ""
 
 
+_Noted = Mapping[str, tuple[str | None, str | None]]
+"""What `Copies` says of one person."""
+
+
 class Copies(Protocol):
     """Remembers with which content a copy began, and which content was exported last (SHA-256, or None)."""
 
     def get_copy(self, user: str, item: str) -> tuple[str | None, str | None]: ...
 
-    def of(self, user: str) -> Mapping[str, tuple[str | None, str | None]]: ...
+    def of(self, user: str) -> _Noted: ...
 
     def set_base(self, user: str, item: str, digest: str) -> None: ...
 
@@ -77,6 +81,7 @@ class Workspaces:
         self._prepare = prepare  # gives a new workspace to the user that sessions run as
         self._max_notebook = max_notebook  # bytes
         self._digests: Remembered[str] = Remembered()
+        self._standings: Remembered[tuple[_Noted, tuple[str, ...], dict[str, Standing]]] = Remembered(5000)
         self._began = began  # is told of which release, with which notebook, a copy was made
 
     def path(self, user: str, item: str) -> Path:
@@ -93,19 +98,45 @@ class Workspaces:
 
     def status(self, user: str, item: str) -> FileStatus:
         """How the copy stands; see the contract of ``file_status``."""
-        return self.standings(user, [item])[item].status
+        return self.standing(user, item).status
 
-    def standings(self, user: str, items: Iterable[str]) -> dict[str, Standing]:
-        """How copies stand. A notebook that has not changed since the last look is not read again."""
+    def standing(self, user: str, item: str) -> Standing:
+        """How one copy stands."""
+        user_name(user)
+        noted, looked = self._copies.get_copy(user, item_name(item)), time.time_ns()
+        ((_, mark),) = self._marks(user, [item])
+        return self._standing(user, item, mark, noted, looked)
+
+    def standings(self, user: str, items: tuple[str, ...]) -> Mapping[str, Standing]:
+        """How copies stand. Nothing that has not changed is read again; while all is the same, so is the answer."""
         user_name(user)
         noted, looked = self._copies.of(user), time.time_ns()
-        return {
+        seen = self._marks(user, items)
+        if (known := self._known(user, items, seen, noted)) is not None:
+            return known
+        marks = tuple([mark for _, mark in seen])
+        read = all(not mark or self._digests.recall((user, item), (mark,)) for item, mark in seen)
+        found = {
             item: self._standing(user, item, mark, noted.get(item, (None, None)), looked)
-            for item, mark in self._marks(user, items)
+            for item, mark in seen
         }
+        if read:  # what was read just now may be of another moment than its mark
+            self._standings.learn(user, marks, (noted, items, found), looked)
+        return found
 
-    def _marks(self, user: str, items: Iterable[str]) -> list[tuple[str, Mark]]:
-        names = [item_name(item) for item in items]
+    def known_standings(self, user: str, items: tuple[str, ...]) -> Mapping[str, Standing] | None:
+        """As `standings`, if no notebook must be read for it: quick, whatever somebody's workspace holds."""
+        user_name(user)
+        noted = self._copies.of(user)
+        return self._known(user, items, self._marks(user, items), noted)
+
+    def _known(
+        self, user: str, items: tuple[str, ...], seen: list[tuple[str, Mark]], noted: _Noted
+    ) -> Mapping[str, Standing] | None:
+        known = self._standings.recall(user, tuple([mark for _, mark in seen]))
+        return known[2] if known is not None and known[0] is noted and known[1] == items else None
+
+    def _marks(self, user: str, names: Sequence[str]) -> list[tuple[str, Mark]]:
         try:
             with Directory.trusted(self._root) as root, root.sub(user) as mine:
                 there = set(mine.names()) if len(names) > 1 else names

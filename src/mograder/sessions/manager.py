@@ -102,7 +102,10 @@ class Sessions:
 
     def of(self, user: str) -> list[Session]:
         """One person's live sessions, oldest first."""
-        return [session for session in self.all() if session.key.user == user]
+        mine = [
+            s for s in list(self._live.values()) if s.key.user == user and s.live
+        ]  # a list: any thread may ask
+        return sorted(mine, key=lambda s: s.started)
 
     def fault(self, key: SessionKey) -> str:
         """Why the last session for ``key`` ended, if nobody wanted it to: a sentence for its owner; else empty."""

@@ -14,6 +14,7 @@ from mograder.hub.api import forms
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action, allowed
+from mograder.sentences import Sentence
 
 _JUDGES: dict[str, Callable[[str], str]] = {
     "user": user_name,
@@ -80,7 +81,7 @@ def _editors_word(request: Request) -> str:
     return forms.editor_token(request.app.state.settings.secret, named["user"], named["assignment"])
 
 
-def coursework(request: Request) -> Coursework:
+async def coursework(request: Request) -> Coursework:
     """The hub's domain, put there by ``hub.app``."""
     found: Coursework = request.app.state.coursework
     return found
@@ -96,6 +97,6 @@ async def _hide(request: Request, identity: Identity) -> None:
     named = next((request.path_params[name] for name in _ITEMS if name in request.path_params), None)
     work: Coursework | None = getattr(request.app.state, "coursework", None)
     if named is not None and work is not None and await work.is_hidden(identity.user, named):
-        request.state.rule = "students do not see this item now"
+        request.state.rule = Sentence("students do not see this item now")
         there = await asyncio.to_thread(work.releases.there)
         raise NotFound("No release named {name}. {there}", name=shown(named), there=there)

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from mograder.errors import Forbidden
 from mograder.hub.identity.model import Identity
+from mograder.sentences import Sentence
 
 FIELD = "csrf"
 HEADER = "X-CSRF-Token"
@@ -39,7 +40,7 @@ async def check(request: Request, who: Identity, expected: str | None = None) ->
     given = request.headers.get(HEADER) or await _in_form(request)
     expected = expected or token(request.app.state.settings.secret, who.user)
     if not hmac.compare_digest(given.encode(), expected.encode()):
-        request.state.rule = "a form must carry the page's token"
+        request.state.rule = Sentence("a form must carry the page's token")
         raise Forbidden(
             "This form is from an older page or from somewhere else, so nothing was changed.",
             tip="reload the page and try again.",

@@ -25,7 +25,7 @@ from mograder.hub.visibility import ALWAYS
 router = APIRouter(responses=ERRORS)
 
 
-def publishing(request: Request) -> Publishing:
+async def publishing(request: Request) -> Publishing:
     """The hub's domain, put there by ``hub.app``."""
     found: Publishing = request.app.state.publishing
     return found

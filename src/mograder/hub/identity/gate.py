@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import inf
 
 from mograder.course import is_user_name
@@ -91,6 +92,7 @@ class Gate:
         self._networks = [
             ipaddress.ip_network(proxy, strict=False) for proxy in settings.trusted_proxies if proxy != UNIX
         ]
+        self._judged = lru_cache(maxsize=4096)(self._is_in_networks)
 
     def identify(self, headers: Headers, client: str, *, begin: bool = True) -> Answer:
         """Who sent a request with these header fields (lower-case names) from this address ("unix": a unix socket).
@@ -153,6 +155,9 @@ class Gate:
 
     def is_proxys(self, client: str) -> bool:
         """Whether an address is the login proxy's: no proof, but enough to let it have many connections."""
+        return self._judged(client)
+
+    def _is_in_networks(self, client: str) -> bool:
         try:
             address = ipaddress.ip_address(client)
         except ValueError:

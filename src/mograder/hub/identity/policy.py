@@ -44,15 +44,15 @@ def allowed(
     ``apart``: live notebooks have a host name of their own, so that their pages have no rights at the hub.
     """
     if action is Action.PUBLIC:
-        return Decision(True, "anybody may")
+        return Decision(True, Sentence("anybody may"))
     if identity is None:
         return Decision(False, Sentence("nobody is signed in"))
     if action in _TEACHING:
         return _instructors(identity, action)
     if owner is None or action is Action.USE_HUB:
-        return Decision(True, "everybody who is signed in may")
+        return Decision(True, Sentence("everybody who is signed in may"))
     if identity.user == owner:
-        return Decision(True, "it is their own")
+        return Decision(True, Sentence("it is their own"))
     if action in _OWNERS_ALONE and not apart:
         # On one host, a notebook's page acts with the rights of whoever looks at it.
         return Decision(False, Sentence("a live notebook is open to its owner alone"))
@@ -61,5 +61,5 @@ def allowed(
 
 def _instructors(identity: Identity, action: Action) -> Decision:
     if identity.is_instructor:
-        return Decision(True, "instructors may")
+        return Decision(True, Sentence("instructors may"))
     return Decision(False, Sentence("only instructors may {action}", action=Sentence(action.value)))

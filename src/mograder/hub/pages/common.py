@@ -72,7 +72,7 @@ def title(name: str) -> str:
     return f"{first}: {rest.replace('-', ' ').replace('_', ' ')}" if rest else name
 
 
-def desk(request: Request) -> Desk:
+async def desk(request: Request) -> Desk:
     """The instructors' half of the hub."""
     found: Desk = request.app.state.desk
     return found

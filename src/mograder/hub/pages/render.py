@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import jinja2
 from markupsafe import Markup
 
@@ -16,6 +18,7 @@ from mograder.hub.pages import (
     words,
 )
 from mograder.hub.pages.assets import asset_url
+from mograder.hub.pages.rows import Rows
 
 _TEMPLATES: dict[type, str] = {
     views.Dashboard: "dashboard.html",
@@ -66,6 +69,13 @@ def _environment() -> jinja2.Environment:
 
 
 _ENVIRONMENT = _environment()
+
+
+def _assignment(page: views.Page, row: views.ItemRow, now: datetime) -> str:
+    return str(_ENVIRONMENT.get_template("rows.html").module.assignment(page, row, now))  # type: ignore[attr-defined]
+
+
+_ENVIRONMENT.globals.update(assignment_row=Rows(_assignment).html)
 
 
 def render(

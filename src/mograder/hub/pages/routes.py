@@ -53,7 +53,7 @@ async def dashboard(
 ) -> Response:
     """What is due and what is running."""
     frame = page(request, who)  # first of all: its word of the news must not be newer than what is shown
-    items = await work.items(who.user, updates=True, staff=who.is_instructor)
+    items = await work.looks.items(who.user, updates=True, staff=who.is_instructor)
     running = work.sessions.all() if who.is_instructor else work.sessions.of(who.user)
     view = views.Dashboard(
         page=frame,

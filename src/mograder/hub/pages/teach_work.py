@@ -61,7 +61,7 @@ async def student(
     request: Request, user: str, who: Identity = requires(Action.TEACH), work: Coursework = Work
 ) -> Response:
     """One person's assignments."""
-    items = [state for state in await work.items(user) if state.type is ItemType.ASSIGNMENT]
+    items = [state for state in await work.looks.items(user) if state.type is ItemType.ASSIGNMENT]
     rows = (item_row(request, state) for state in items)
     found = tuple(
         views.StudentItem(r.name, r.title, r.state, r.last_check, state.session_active)

@@ -173,11 +173,15 @@ def lasting(seconds: float) -> str:
 
 def time_left(due: datetime, now: datetime) -> str:
     """How far ``due`` is: ``in 3 days`` or ``2 hours ago``."""
-    if due > now:
-        whole = _whole(due - now)
-        return gettext("in under a minute") if whole is None else _time(whole, 1)
-    whole = _whole(now - due)
-    return gettext("under a minute ago") if whole is None else _time(whole, -1)
+    whole, sign = distance(due, now)
+    if whole is None:
+        return gettext("in under a minute") if sign > 0 else gettext("under a minute ago")
+    return _time(whole, sign)
+
+
+def distance(due: datetime, now: datetime) -> tuple[tuple[int, str] | None, int]:
+    """All that `time_left` says: how many of which unit (None: under a minute), and 1 for what is to come, else -1."""
+    return (_whole(due - now), 1) if due > now else (_whole(now - due), -1)
 
 
 def ago(then: datetime, now: datetime) -> str:

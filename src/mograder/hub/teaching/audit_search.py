@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mograder.sentences import Sentence, unpacked
+
 COLUMNS = (
     "when",
     "who",
@@ -40,8 +42,18 @@ def entries(
 
 
 def row(entry: dict[str, Any]) -> tuple[str, ...]:
-    """The entry's values under `COLUMNS`."""
-    return tuple(str(entry.get(column, "")) for column in COLUMNS)
+    """The entry's values under `COLUMNS`; the rule can be told in any language."""
+    *others, _ = COLUMNS
+    return (*(str(entry.get(column, "")) for column in others), _rule(entry))
+
+
+def _rule(entry: dict[str, Any]) -> Sentence:
+    plain = Sentence(str(entry.get("rule", "")))
+    try:
+        said = unpacked(entry.get("said"))
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError):  # no line of ours
+        return plain
+    return said if isinstance(said, Sentence) and said == plain else plain
 
 
 def _files(path: Path) -> Iterator[Path]:
