@@ -244,7 +244,7 @@ async def validate_report(
     door: ContentDoor | None = request.app.state.content_door
     if door is not None and who.via not in ("content", "token"):
         place = Place("validate-report", user, assignment)
-        return RedirectResponse(door.host.origin(user) + place.base, status_code=303)
+        return RedirectResponse(door.host.url(place), status_code=303)
     html = await work.report(user, assignment)
     if (
         door is not None and who.via == "token"
