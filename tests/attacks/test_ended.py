@@ -103,7 +103,7 @@ class Stream:
     def __init__(self, hub: Apart, url: str, headers: dict[str, str]) -> None:
         self.url = url
         self.line = hub.dial()
-        self.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)  # or the system takes all of it in
         parts = urlsplit(url)
         fields = {"Host": parts.netloc, "Accept": "*/*", **headers}
         lines = [

@@ -148,7 +148,7 @@ def apache(site: Site, issuer: str, backend: str) -> Iterator[None]:
         "HUB_NAME": NAME,
         "HUB_PORT": str(site.port),
         "HUB_URL": site.origin,
-        "HUB_PATH": site.below or '""',
+        "HUB_PATH": f"{site.below}/",
         "HUB_BACKEND": backend,
         "HUB_CERTIFICATE": str(site.certificate),
         "HUB_KEY": str(site.key),

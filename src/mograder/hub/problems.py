@@ -69,7 +69,12 @@ async def _malformed(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
     what = first["msg"].lower()
-    senseless = MograderError("The request makes no sense: {where}: {what}.", where=where, what=what)
+    if first["type"] == "json_invalid":
+        senseless = MograderError("The body of this request is no JSON.")
+    elif where:
+        senseless = MograderError("The request makes no sense: {where}: {what}.", where=where, what=what)
+    else:
+        senseless = MograderError("The request makes no sense: {what}.", what=what)
     return _shaped(request, senseless, 422, {})
 
 

@@ -233,7 +233,8 @@ class Gate:
 
     def _stranger(self, fields: list[tuple[bytes, bytes]], client: str) -> str:
         """Why nobody is signed in; to who sits where the proxy sits, what it is that is missing."""
-        if any(name == self._header for name, _ in fields) and self.is_proxys(client):
+        named = any(name == self._header and value for name, value in fields)
+        if named and self.is_proxys(client) and not self._knows_secret(fields):
             return Sentence(
                 "the login proxy did not send the right {header}", header=self._settings.proxy_secret_header
             )
