@@ -143,7 +143,7 @@ def _check_name(text: str, what: str, punctuation: frozenset[str]) -> None:
     if not legal or not first or text.endswith(".") or unicodedata.normalize("NFC", text) != text:
         allowed = " ".join(sorted(punctuation))
         raise NameRefused(
-            "{name} can not be the name of a {what}: "
+            "No {what} can have the name {name}: "
             "use letters, digits and {allowed}, starting with a letter or a digit.",
             name=shown(text),
             what=what,

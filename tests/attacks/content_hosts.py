@@ -27,28 +27,40 @@ MODES = {
     "host": "content.course.localhost",
     "port": ":{port}",
 }
+BELOW = "/teaching/hub"
+"""Where on its host the hub of a mode is whose name ends with " below"."""
+
 ITEM = "A1-Answer"
 HTTPS = {"X-Forwarded-Proto": "https", "X-Proxy-Secret": PROXY_SECRET}
 
 
 @dataclass
 class Apart:
-    """A hub and, but in ``mode`` "path", its content host. ``hub_url`` ends with a slash."""
+    """A hub and, but in ``mode`` "path", its content host. ``hub_url`` ends with a slash; ``below`` has none there."""
 
     running: RunningHub
     hub_url: str
     mode: str
     host: ContentHost | None
+    below: str = ""
 
     @property
     def content(self) -> ContentHost:
         assert self.host is not None
         return self.host
 
+    @property
+    def origin(self) -> str:
+        """The hub's own, without a slash."""
+        return self.hub_url.removesuffix("/").removesuffix(self.below)
+
+    def root(self, user: str) -> str:
+        """What precedes the path of all that ``user`` wrote."""
+        return f"{self.host.origin(user)}{self.below}" if self.host else self.hub_url.rstrip("/")
+
     def page(self, user: str, item: str = ITEM, kind: str = "edit") -> str:
         """Where the live notebook of ``user`` is."""
-        origin = self.hub_url.rstrip("/") if self.host is None else self.host.origin(user)
-        return f"{origin}/{kind}/user/{user}/{item}/"
+        return f"{self.root(user)}/{kind}/user/{user}/{item}/"
 
     def ask(
         self, url: str, *, method: str = "GET", cookies: dict[str, str] | None = None, **headers: str
@@ -91,9 +103,11 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def hub_apart(course: Path, mode: str, more: str = "") -> Iterator[Apart]:
-    """A hub in one of `MODES`, with ``more`` in its configuration."""
+    """A hub in one of `MODES`, below a path if that is said, with ``more`` in its configuration."""
     port, second = free_port(), free_port()
-    public, host = f"http://{HUB_NAME}:{port}", MODES[mode].format(port=second)
+    mode, _, said = mode.partition(" ")
+    below = BELOW if said else ""
+    public, host = f"http://{HUB_NAME}:{port}{below}", MODES[mode].format(port=second)
     config = f"""[hub]
 title = "Test course"
 trusted_proxies = ["127.0.0.1"]
@@ -105,7 +119,7 @@ content_host = "{host}"
     content = ContentHost(public, host, SECRET) if host else None
     make_course(course, config)
     with running(course, "--port", str(port), dev=False, env={"MOGRADER_HUB_SECRET": SECRET}) as up:
-        yield Apart(up, f"{public}/", mode, content)
+        yield Apart(up, f"{public}/", mode, content, below)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,15 @@
-"""Whatever ends somebody's leave to be in ends the WebSockets that they have open, on the hub's host and on another."""
+"""Whatever ends somebody's leave to be in ends what they have open, on the hub's host and on another: WebSockets of
+notebooks, streams of events, downloads."""
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +24,8 @@ from tests.attacks.test_hand_off import Way
 from tests.support.hub import by_proxy
 
 pytestmark = pytest.mark.real
+
+LARGE = "large.bin"
 
 
 @pytest.fixture(scope="module", params=["path", "owners"])
@@ -50,6 +55,30 @@ class Someone:
         answer = self.hub.ask(f"{self.hub.hub_url}{path}", method="POST", cookies=self.hubs, **fields)
         assert answer.status_code == 200, answer.text
 
+    def streams(self) -> list[str]:
+        """Where what they do not read to an end comes from."""
+        hubs = [f"{self.hub.hub_url}{path}" for path in ("events", f"events/edit/{self.user}/L01-Intro")]
+        return [f"{self.page}_hub/events", *hubs, f"{self.hub.hub_url}all-work/{self.user}"]
+
+    @contextmanager
+    def listening(self, **headers: str) -> Iterator[list[Stream]]:
+        """They hear and read on from all of that."""
+        work = self.hub.running.course / "hub-notebooks" / self.user / ITEM
+        if not (work / LARGE).exists():
+            (work / LARGE).write_bytes(
+                os.urandom(30 << 20)
+            )  # more than fits between the hub and who does not read
+        with ExitStack() as stack:
+            streams = []
+            for url in self.streams():
+                cookies = self.cookies if url.startswith(self.page) else self.hubs
+                fields = headers or {
+                    "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())
+                }
+                streams.append(Stream(self.hub, url, fields))
+                stack.callback(streams[-1].line.close)
+            yield streams
+
     @contextmanager
     def notebook(self, **headers: str) -> Iterator[ClientConnection]:
         """A WebSocket to their notebook, which has said something."""
@@ -66,6 +95,47 @@ class Someone:
         ) as socket:
             socket.recv(timeout=60)
             yield socket
+
+
+class Stream:
+    """An answer that goes on, of which nobody has read more than the beginning."""
+
+    def __init__(self, hub: Apart, url: str, headers: dict[str, str]) -> None:
+        self.url = url
+        self.line = hub.dial()
+        self.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)  # or the system takes all of it in
+        parts = urlsplit(url)
+        fields = {"Host": parts.netloc, "Accept": "*/*", **headers}
+        lines = [
+            f"GET {parts.path} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in fields.items()),
+            "",
+            "",
+        ]
+        self.line.sendall("\r\n".join(lines).encode())
+        head = self.line.recv(4096)
+        assert head.startswith(b"HTTP/1.1 200 "), (url, head)
+        self.is_file = b"application/zip" in head
+
+    def has_ended(self, within: float = 5) -> bool:
+        """Whether the hub ends it: a stream of events as if there were no more, a file as torn."""
+        self.line.settimeout(within)
+        last = b""
+        try:
+            while more := self.line.recv(1 << 20):
+                last = last[-16:] + more
+                if last.endswith(b"\r\n0\r\n\r\n") or last == b"0\r\n\r\n":
+                    return not self.is_file
+        except TimeoutError:
+            return False
+        return self.is_file
+
+
+def have_ended(streams: list[Stream], within: float = 5) -> bool:
+    """Whether all of them do."""
+    left = [stream.url for stream in streams if not stream.has_ended(within)]
+    assert left == []
+    return True
 
 
 def ended(socket: ClientConnection, within: float = 5) -> bool:
@@ -85,40 +155,52 @@ def ended(socket: ClientConnection, within: float = 5) -> bool:
 @contextmanager
 def others_go_on(hub: Apart) -> Iterator[None]:
     """Nobody else's WebSocket is ended."""
-    with Someone(hub, "zoe").notebook() as other:
+    zoe = Someone(hub, "zoe")
+    with zoe.notebook() as other, zoe.listening() as streams:
         yield
         assert not ended(other, within=1)
+        assert [stream.url for stream in streams if not stream.is_file and stream.has_ended(within=0.1)] == []
 
 
 def test_who_signs_out_leaves_the_notebook(hub: Apart) -> None:
     alice, at_home = Someone(hub, "alice"), Someone(hub, "alice", lecture=True)
-    with others_go_on(hub), alice.notebook() as socket, at_home.notebook() as elsewhere:
+    with (
+        others_go_on(hub),
+        alice.notebook() as socket,
+        alice.listening() as streams,
+        at_home.notebook() as elsewhere,
+    ):
         alice.post("logout")
-        assert ended(socket)
+        assert ended(socket) and have_ended(streams)
         assert not ended(elsewhere, within=1)
 
 
 def test_who_signs_out_everywhere_leaves_it_everywhere(hub: Apart) -> None:
     alice, at_home = Someone(hub, "alice"), Someone(hub, "alice", lecture=True)
-    with others_go_on(hub), alice.notebook() as socket, at_home.notebook() as elsewhere:
+    with (
+        others_go_on(hub),
+        alice.notebook() as socket,
+        at_home.notebook() as elsewhere,
+        at_home.listening() as streams,
+    ):
         alice.post("account/sign-out-everywhere")
-        assert ended(socket) and ended(elsewhere)
+        assert ended(socket) and ended(elsewhere) and have_ended(streams)
 
 
 def test_the_next_person_at_a_shared_computer_finds_no_notebook_open(hub: Apart) -> None:
     alice = Someone(hub, "alice")
-    with others_go_on(hub), alice.notebook() as socket:
+    with others_go_on(hub), alice.notebook() as socket, alice.listening() as streams:
         hub.ask(hub.hub_url, cookies=alice.hubs, **by_proxy("bob"))
-        assert ended(socket)
+        assert ended(socket) and have_ended(streams)
 
 
 def test_who_is_taken_off_the_list_is_out(hub: Apart) -> None:
     carol = Someone(hub, "carol")
     try:
-        with others_go_on(hub), carol.notebook() as socket:
+        with others_go_on(hub), carol.notebook() as socket, carol.listening() as streams:
             with hub.running.client("prof") as http:
                 http.post("sync-users", json={"users": ["alice", "bob", "zoe"]}).raise_for_status()
-            assert ended(socket)
+            assert ended(socket) and have_ended(streams)
     finally:
         (hub.running.course / "allowed_users.txt").unlink(missing_ok=True)
 
@@ -127,9 +209,9 @@ def test_who_is_taken_off_the_list_by_an_editor_is_out_soon(hub: Apart) -> None:
     carol = Someone(hub, "carol")
     listed = hub.running.course / "allowed_users.txt"
     try:
-        with others_go_on(hub), carol.notebook() as socket:
+        with others_go_on(hub), carol.notebook() as socket, carol.listening() as streams:
             listed.write_text("zoe\n")
-            assert ended(socket, within=25)
+            assert ended(socket, within=25) and have_ended(streams)
     finally:
         listed.unlink(missing_ok=True)
 
@@ -141,11 +223,12 @@ def test_what_was_opened_by_a_token_ends_with_it(hub: Apart, by: str) -> None:
     dora = Someone(hub, "dora")
     token = tokens.make(SECRET, "dora", Role.STUDENT, lifetime=20 if by == "the clock" else 600)
     number = tokens.opened(SECRET, token).id
-    with others_go_on(hub), dora.notebook(Authorization=f"Bearer {token}") as socket:
+    bearer = {"Authorization": f"Bearer {token}"}
+    with others_go_on(hub), dora.notebook(**bearer) as socket, dora.listening(**bearer) as streams:
         if by == "an instructor":
             with hub.running.client("prof") as http:
                 http.post(f"tokens/{number}/revoke").raise_for_status()
-            assert ended(socket)
+            assert ended(socket) and have_ended(streams)
         elif by == "another process":
             command = [
                 sys.executable,
@@ -162,6 +245,6 @@ def test_what_was_opened_by_a_token_ends_with_it(hub: Apart, by: str) -> None:
                     "tokens"
                 ).raise_for_status()  # what was used is written down, so that it can be named
             subprocess.run([*command, number], check=True, capture_output=True, timeout=60)
-            assert ended(socket, within=25)
+            assert ended(socket, within=25) and have_ended(streams)
         else:
-            assert ended(socket, within=45)
+            assert ended(socket, within=45) and have_ended(streams)

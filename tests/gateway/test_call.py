@@ -88,6 +88,19 @@ def test_one_session_can_not_use_up_the_hubs_connections(hasty: Hub) -> None:
     assert hasty.get(b"ok").status == 200
 
 
+def test_an_answer_that_goes_on_ends_with_what_let_its_reader_in(hub: Hub) -> None:
+    with hub.connect() as connection, hub.connect() as stays:
+        connection.send(hub.head(b"held")).until(b"first\n\n")
+        assert eventually(lambda: hub.get(b"/hub/end/nobody").json() == ["alice"])
+        stays.send(hub.head(b"held", b"POST", b"Content-Length: 0\r\n")).until(b"first\n\n")
+        assert hub.get(b"/hub/end/alice").status == 200
+        with pytest.raises(Torn):
+            connection.rest_of_chunks()
+        hub.session(b"release")
+        assert stays.rest_of_chunks() == b"last\n\n"  # a change is carried out, and told to its end
+    assert eventually(lambda: hub.get(b"/hub/end/nobody").json() == [])
+
+
 MEBIBYTE = 1 << 20
 
 

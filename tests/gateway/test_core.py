@@ -26,11 +26,13 @@ def test_a_refusals_own_headers_win_over_the_common_ones() -> None:
 
 
 def test_a_raw_refusal_is_framed() -> None:
-    assert answers.raw(Refusal(404, b"x"), close=True).endswith(
+    assert answers.raw(Refusal(404, b"x"), "http", close=True).endswith(
         b"content-length: 1\r\nconnection: close\r\n\r\nx"
     )
-    assert answers.raw(Refusal(404, b"x"), close=False, head_only=True).endswith(b"content-length: 1\r\n\r\n")
-    assert b"content-length" not in answers.raw(Refusal(204), close=False)
+    assert answers.raw(Refusal(404, b"x"), "http", close=False, head_only=True).endswith(
+        b"content-length: 1\r\n\r\n"
+    )
+    assert b"content-length" not in answers.raw(Refusal(204), "http", close=False)
 
 
 def test_heads_are_written_plainly() -> None:

@@ -140,7 +140,21 @@ def test_what_is_no_place_is_none(path: str) -> None:
 
 def test_a_places_path_is_spelt_as_the_gateway_spells_it() -> None:
     assert Place("edit", "zoë", "A1").base == "/edit/user/zo%C3%AB/A1/"
-    assert Place("validate-report", "zoë", "A1").landing == "/validate-report/zo%C3%AB/A1/_hub/hand-off"
+    report = Place("validate-report", "zoë", "A1")
+    assert host("c.example.edu").landing(report) == (
+        "https://c.example.edu/validate-report/zo%C3%AB/A1/_hub/hand-off"
+    )
+
+
+@pytest.mark.parametrize("content", ["c.example.edu", "*.c.example.edu", ":8443"])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_below_a_path_everything_is_below_the_same_path_at_the_content_host(content: str, slash: str) -> None:
+    below, notebook = host(content, f"{HUB}/teaching/hub{slash}"), Place("edit", "ada", "A1")
+    assert below.hub_url == f"{HUB}/teaching/hub/"
+    assert below.base(notebook) == "/teaching/hub/edit/user/ada/A1/"
+    assert below.url(notebook) == f"{below.origin('ada')}{below.base(notebook)}"
+    assert below.landing(notebook) == f"{below.url(notebook)}_hub/hand-off"
+    assert "/teaching" not in below.sources[0]
 
 
 CHECKED = {

@@ -11,9 +11,9 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from mograder.errors import ConfigError
 from mograder.hub.app import Hub
-from mograder.hub.content import content_host
+from mograder.hub.identity.gate import Gate, GateSettings
+from mograder.hub.identity.roster import Roster
 from tests.hub.test_guards import ask, hub
 from tests.support.hub import RunningHub, make_course, running
 from tests.support.students import ITEM, Student
@@ -51,10 +51,20 @@ def test_the_way_back_from_the_login_is_below_the_path(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("hub", [KEYS], indirect=True)
-def test_a_content_host_does_not_go_with_it_and_that_is_said(hub: Hub) -> None:
-    more = hub.settings.hub.model_copy(update={"content_host": "*.content.example"})
-    with pytest.raises(ConfigError, match="does not go with"):
-        content_host(hub.settings.__class__(hub.settings.course, more, "s" * 40, False, True))
+def test_hubs_that_share_a_host_do_not_take_each_others_cookies_away(hub: Hub) -> None:
+    parts = hub.app.state.logins, Roster(hub.settings.course.root), hub.app.state.ledger
+    names = set()
+    for root in ("", "/teaching/hub", "/teaching/other", "/teaching-hub"):
+        gate = Gate(GateSettings("s" * 40, False, "X-Remote-User", (), frozenset(), root=root), *parts)
+        names |= {gate.cookie_name(https=True), gate.cookie_name(https=False)}
+    assert len(names) == 8
+    (page,) = ask(hub, ("GET", "/teaching/hub/", {"headers": {"Host": "uni.example"}}))
+    name, _, value = page.headers["Set-Cookie"].partition(";")[0].partition("=")
+    assert re.fullmatch("__Host-Http-mograder_hub_[0-9a-f]{8}", name)
+    others = f"__Host-Http-mograder_hub=theirs; {name}={value}; __Host-Http-mograder_hub_00000000=another"
+    fields = {"Host": "uni.example", "Cookie": others}
+    (again,) = ask(hub, ("GET", "/teaching/hub/assignments", {"headers": fields}), user=None)
+    assert again.status_code == 200
 
 
 @pytest.fixture(scope="module")

@@ -127,6 +127,18 @@ def test_signing_out_goes_nowhere_where_nothing_is_configured(hub: Hub, asked: s
     assert "evil" not in page.text
 
 
+@pytest.mark.parametrize("path", ["/logout", "/account/sign-out-everywhere"])
+@pytest.mark.parametrize("cookie", ["", "mograder_hub=one-that-ended-long-ago"])
+def test_who_signs_out_by_a_request_that_signs_them_in_is_out(hub: Hub, path: str, cookie: str) -> None:
+    """Their login here had run out; what the login proxy says begins one with every request."""
+    fields = {"Cookie": cookie} if cookie else {}
+    (answer,) = ask(hub, ("POST", path, {"headers": fields}))
+    assert answer.status_code == 200
+    (kept,) = answer.headers.get_list("Set-Cookie")
+    assert kept.startswith("mograder_hub=;") and "Max-Age=0" in kept
+    assert hub.app.state.logins.of("alice") == []
+
+
 TRICKS = [
     "//evil.example",
     "///evil.example",

@@ -26,7 +26,7 @@ NAME = "hub.localhost"
 CONTENT_NAME = "content.localhost"
 CLIENT, CLIENT_SECRET = "mograder-hub", "client-canary-" + "c" * 32
 MODULES = (
-    *("auth_openidc", "authn_core", "authz_core", "authz_user", "headers", "mpm_event"),
+    *("alias", "auth_openidc", "authn_core", "authz_core", "authz_user", "headers", "mpm_event"),
     *("proxy", "proxy_http", "socache_shmcb", "ssl"),
 )
 """What Debian's a2enmod switches on, with what is on by itself."""
@@ -62,10 +62,16 @@ class Site:
     directory: Path
     certificate: Path
     key: Path
+    below: str = ""
+    """The path that the hub is at, without a slash at its end."""
+
+    @property
+    def origin(self) -> str:
+        return f"https://{NAME}:{self.port}"
 
     @property
     def url(self) -> str:
-        return f"https://{NAME}:{self.port}/"
+        return f"{self.origin}{self.below}/"
 
 
 def needed(program: str) -> str:
@@ -105,10 +111,10 @@ def node(script: str, told: Any, directory: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def make_site(directory: Path) -> Site:
+def make_site(directory: Path, below: str = "") -> Site:
     """A free port and a certificate for it. ``directory`` is for everybody to pass."""
     directory.chmod(0o755)
-    site = Site(free_port(), directory, directory / "certificate.pem", directory / "key.pem")
+    site = Site(free_port(), directory, directory / "certificate.pem", directory / "key.pem", below)
     command = [needed("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     command += ["-nodes", "-days", "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
     command += ["-keyout", str(site.key), "-out", str(site.certificate)]
@@ -122,8 +128,8 @@ def provider(site: Site) -> contextlib.AbstractContextManager[dict[str, Any]]:
     client = {
         "client_id": CLIENT,
         "client_secret": CLIENT_SECRET,
-        "redirect_uris": [f"{home}/oidc/callback", f"{home}/oauth2/callback"],
-        "post_logout_redirect_uris": [home, f"{home}/"],
+        "redirect_uris": [f"{home}/oidc/callback", f"{site.origin}/oauth2/callback"],
+        "post_logout_redirect_uris": [site.origin, f"{home}/"],
     }
     return node("provider.mjs", [client], site.directory)
 
@@ -141,7 +147,8 @@ def apache(site: Site, issuer: str, backend: str) -> Iterator[None]:
     own = {
         "HUB_NAME": NAME,
         "HUB_PORT": str(site.port),
-        "HUB_URL": site.url.rstrip("/"),
+        "HUB_URL": site.origin,
+        "HUB_PATH": f"{site.below}/",
         "HUB_BACKEND": backend,
         "HUB_CERTIFICATE": str(site.certificate),
         "HUB_KEY": str(site.key),
@@ -162,12 +169,12 @@ def apache(site: Site, issuer: str, backend: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def nginx(site: Site, issuer: str, backend: str, *, content: bool = False, below: str = "") -> Iterator[None]:
+def nginx(site: Site, issuer: str, backend: str, *, content: bool = False) -> Iterator[None]:
     """The documented nginx in front of a hub that listens on the unix socket ``backend``.
 
-    ``content``: with its content host. ``below``: the path that the hub is at, as the documentation says to write it.
+    ``content``: with its content host. A path is written into it as the documentation says to.
     """
-    told = {"issuer": issuer, "public": site.url.rstrip("/"), "client": CLIENT, "secret": CLIENT_SECRET}
+    told = {"issuer": issuer, "public": site.origin, "client": CLIENT, "secret": CLIENT_SECRET}
     text = (CONFIGURATIONS / "nginx.conf").read_text()
     with node("login_service.mjs", told, site.directory) as login:
         own = {
@@ -181,9 +188,9 @@ def nginx(site: Site, issuer: str, backend: str, *, content: bool = False, below
         for documented, value in own.items():
             assert text.count(documented) == 1, documented
             text = text.replace(documented, value)
-        if below:
+        if site.below:
             assert text.count("location / {") == 1
-            text = text.replace("location / {", f"location {below}/ {{")
+            text = text.replace("location / {", f"location {site.below}/ {{")
         text += _content_host(site) if content else ""
         user = "user www-data;" if os.geteuid() == 0 else ""
         main = NGINX.format(dir=site.directory, user=user)

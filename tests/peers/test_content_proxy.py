@@ -1,4 +1,4 @@
-"""The documented nginx as a hub needs it that has a content host, or a path of a host name that is others' too."""
+"""The documented nginx as a hub needs it that has a content host, also if it shares its own host with others."""
 
 from __future__ import annotations
 
@@ -17,24 +17,20 @@ from playwright.sync_api import Browser, expect
 
 from tests.peers import services
 from tests.peers.services import CONTENT_NAME, NAME, Site
-from tests.peers.test_login_proxies import ITEM, SECRET, log_in, open_notebook
+from tests.peers.test_login_proxies import BELOW, ITEM, SECRET, log_in, open_notebook
 from tests.support.hub import make_course, running
 
 pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(500)]
 
 
-PATH = "/teaching/hub"
-
-
 @contextmanager
-def university(course: Path, *, content: bool = False, below: str = "") -> Iterator[Site]:
-    """A hub behind nginx and a login."""
+def university(course: Path, below: str) -> Iterator[Site]:
+    """A hub behind nginx and a login, with a content host."""
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="mograder-peers-", dir="/var/tmp"))
         stack.callback(shutil.rmtree, directory)
-        site = services.make_site(directory)
-        hub = {"public_url": f"{site.url.rstrip('/')}{below}", "instructors": ["prof"]}
-        hub |= {"content_host": f"*.{CONTENT_NAME}"} if content else {}
+        site = services.make_site(directory, below)
+        hub = {"public_url": site.url, "instructors": ["prof"], "content_host": f"*.{CONTENT_NAME}"}
         hub |= {"unix_socket": str(directory / "hub.sock"), "logout_url": "/oauth2/sign_out"}
         hub |= {"unix_socket_group": "www-data"} if os.geteuid() == 0 else {}
         lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in hub.items())
@@ -43,7 +39,7 @@ def university(course: Path, *, content: bool = False, below: str = "") -> Itera
         issuer = stack.enter_context(services.provider(site))["issuer"]
         backend = str(directory / "hub.sock")
         _prepare(backend, f"http://{NAME}:{site.port}{below}/")
-        stack.enter_context(services.nginx(site, issuer, backend, content=content, below=below))
+        stack.enter_context(services.nginx(site, issuer, backend, content=True))
         yield site
         up.stop()
 
@@ -55,34 +51,12 @@ def _prepare(backend: str, url: str) -> None:
         assert answer.status_code == 200, answer.text
 
 
-@pytest.fixture(scope="module")
-def site(course_root: Path) -> Iterator[Site]:
-    with university(course_root / "content-behind-nginx", content=True) as site:
-        yield site
-
-
-def test_a_student_works_at_a_hub_that_has_a_path_of_the_universitys_host(
-    chromium: Browser, course_root: Path
-) -> None:
-    with (
-        university(course_root / "path-behind-nginx", below=PATH) as site,
-        chromium.new_context(ignore_https_errors=True) as context,
-    ):
-        context.set_default_timeout(90_000)
-        page = context.new_page()
-        home = f"{site.url.rstrip('/')}{PATH}/"
-        log_in(page, "ada", home)
-        sockets: list[str] = []
-        context.on("page", lambda tab: tab.on("websocket", lambda socket: sockets.append(socket.url)))
-        strays: list[str] = []
-        context.on("request", lambda request: strays.append(request.url))
-        editor = open_notebook(page, ITEM)
-        expect(editor.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
-        assert editor.url == f"{home}edit/user/ada/{ITEM}/"
-        assert any(url.startswith(editor.url.replace("https:", "wss:")) for url in sockets)
-        assert [url for url in strays if url.startswith("http") and not url.startswith(home)] == []
-        editor.locator("#mograder-bar a.home").click()
-        editor.wait_for_url(home)
+@pytest.fixture(scope="module", params=["", BELOW])
+def site(request: pytest.FixtureRequest, course_root: Path) -> Iterator[Site]:
+    with university(
+        course_root / f"content-behind-nginx{request.param.replace('/', '-')}", request.param
+    ) as up:
+        yield up
 
 
 def test_a_student_logs_in_at_the_hub_and_works_at_a_host_of_their_own(chromium: Browser, site: Site) -> None:
@@ -94,11 +68,13 @@ def test_a_student_logs_in_at_the_hub_and_works_at_a_host_of_their_own(chromium:
         context.on("page", lambda tab: tab.on("websocket", lambda socket: sockets.append(socket.url)))
         editor = open_notebook(page, ITEM)
         expect(editor.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
-        own = rf"//u[0-9a-f]+\.{re.escape(CONTENT_NAME)}:{site.port}/edit/user/ada/{ITEM}/"
+        own = rf"//u[0-9a-f]+\.{re.escape(CONTENT_NAME)}:{site.port}{site.below}/edit/user/ada/{ITEM}/"
         assert re.fullmatch("https:" + own, editor.url)
         assert any(re.match("wss:" + own, url) for url in sockets)
         (cookie,) = [c for c in context.cookies(editor.url) if c.get("name") == "__Secure-mograder_content"]
         assert cookie.get("secure") and cookie.get("httpOnly")
+        editor.locator("#mograder-bar a.home").click()
+        editor.wait_for_url(site.url)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +84,8 @@ def test_nobody_is_anybody_at_the_content_host_by_saying_so(site: Site, fields: 
     name = f"u0123456789.{CONTENT_NAME}:{site.port}"
     with httpx.Client(verify=False) as client:
         for path in ("", "assignments", f"edit/user/ada/{ITEM}/api/status/connections"):
-            answer = client.get(f"https://127.0.0.1:{site.port}/{path}", headers={"Host": name, **fields})
+            answer = client.get(
+                f"https://127.0.0.1:{site.port}{site.below}/{path}", headers={"Host": name, **fields}
+            )
             assert answer.status_code in (401, 404)
             assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"

@@ -38,6 +38,7 @@ from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.roster import FILE_NAME as ROSTER_FILE
 from mograder.hub.identity.roster import Roster
 from mograder.hub.isolation import Isolation, choose
+from mograder.hub.lasting import Lasting
 from mograder.hub.limits import Limits
 from mograder.hub.middleware import (
     Aside,
@@ -171,8 +172,8 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.include_router(teach_tables.router)
     problems.install(app)
     hosts = Hosts(settings, () if content is None else content.names)
-    _wrap(app, settings, gate, assets, audit, limits, hosts, content_door)
-    root = "" if content is None else f"{content.hub_origin}/"
+    _wrap(app, settings, gate, assets, audit, limits, hosts, content_door, granted)
+    root = "" if content is None else content.hub_url
     door = HubDoor(
         gate,
         sessions,
@@ -229,6 +230,7 @@ def _gate_settings(settings: Settings) -> GateSettings:
         trusted_proxies=(*settings.hub.trusted_proxies, *(["unix"] if settings.unix_socket else [])),
         instructors=frozenset(settings.hub.instructors),
         https=settings.hub.public_url.startswith("https:"),
+        root=settings.root,
         proxy_secret=settings.proxy_secret,
         proxy_secret_header=settings.hub.proxy_secret_header,
     )
@@ -272,9 +274,11 @@ def _wrap(
     limits: Limits,
     hosts: Hosts,
     content: ContentDoor | None,
+    granted: Granted,
 ) -> None:
     """The outermost is added last: headers, then identity, then the checks, then the routes."""
     upload = (settings.hub.max_upload_mb << 20) + (1 << 20)
+    app.add_middleware(Lasting, granted=granted)
     app.add_middleware(
         BodyLimit,
         limits={"upload": upload, "files": upload, "publish": MAX_PUBLISHED_BYTES, "sync-users": 4 << 20},
@@ -288,8 +292,8 @@ def _wrap(
     app.add_middleware(ContentVisitors, door=content, gate=gate)
     app.add_middleware(SecurityHeaders, form_targets=() if content is None else content.host.sources)
     app.add_middleware(Aside, prefix="/_marimo/", aside=assets)
-    app.add_middleware(KnownHosts, gate=gate, hosts=hosts)
     app.add_middleware(Below, root=settings.root)
+    app.add_middleware(KnownHosts, gate=gate, hosts=hosts)
     app.add_middleware(Speaking)
 
 

@@ -39,15 +39,10 @@ class Place:
 
     @property
     def base(self) -> str:
-        """Its path, percent-encoded: what its cookie is bound to."""
+        """Its path below the hub's root, percent-encoded."""
         if self.kind == "validate-report":
             return encode_path(f"/validate-report/{self.user}/{self.item}").decode("ascii")
         return encode_path(f"/{self.kind}/user/{self.user}/{self.item}/").decode("ascii")
-
-    @property
-    def landing(self) -> str:
-        """Path at which the content host takes over whom the hub sends."""
-        return f"{self.base.rstrip('/')}/{HAND_OFF}"
 
 
 def place_at(path: str) -> tuple[Place, str] | None:
@@ -62,7 +57,10 @@ def place_at(path: str) -> tuple[Place, str] | None:
 
 
 class ContentHost:
-    """The other host (or port) of one hub. All hosts and origins here are as browsers see them."""
+    """The other host (or port) of one hub. All hosts and origins here are as browsers see them.
+
+    Below the path that the hub has at its own host, everything lies below the same path here: a session knows one.
+    """
 
     def __init__(self, public_url: str, content_host: str, secret: str) -> None:
         hub = urlsplit(public_url)
@@ -73,7 +71,8 @@ class ContentHost:
             )
         wild, name, port = _parsed(content_host)
         self.scheme = hub.scheme
-        self.hub_origin = f"{hub.scheme}://{hub.netloc.lower()}"
+        self._root = hub.path.rstrip("/")
+        self.hub_url = f"{hub.scheme}://{hub.netloc.lower()}{self._root}/"
         self._hub_name = hub.hostname
         self._name = name or hub.hostname
         hubs_port = hub.port or _DEFAULT_PORTS[hub.scheme]
@@ -125,6 +124,18 @@ class ContentHost:
         """The origin of all that ``owner`` wrote, without a final slash."""
         return f"{self.scheme}://{self._name_for(owner)}{self._colon_port}"
 
+    def base(self, place: Place) -> str:
+        """The path of a place, percent-encoded: what its cookie is bound to."""
+        return f"{self._root}{place.base}"
+
+    def url(self, place: Place) -> str:
+        """The whole address of a place."""
+        return f"{self.origin(place.user)}{self.base(place)}"
+
+    def landing(self, place: Place) -> str:
+        """Where the content host takes over whom the hub sends to a place."""
+        return f"{self.url(place).rstrip('/')}/{HAND_OFF}"
+
     def _name_for(self, owner: str) -> str:
         if self.mode != "owners":
             return self._name
@@ -142,11 +153,6 @@ def content_host(settings: Settings) -> ContentHost | None:
     hub = settings.hub
     if not hub.content_host:
         return None
-    if settings.root:
-        raise ConfigError(
-            "[hub] content_host does not go with a public_url that has a path.",
-            tip="give the hub a host name of its own.",
-        )
     found = ContentHost(hub.public_url, hub.content_host, settings.secret)
     for name in hub.allowed_hosts:
         if found.mode != "port" and found.claims(name.removeprefix("*.")):

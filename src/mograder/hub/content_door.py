@@ -33,7 +33,7 @@ class ContentDoor:
 
     def identify(self, place: Place, headers: Headers, client: str) -> Answer:
         """Who asks for something at ``place``. Any valid cookie will do: a foreign one beside it means nothing."""
-        origin, base = self.host.origin(place.user), place.base
+        origin, base = self.host.origin(place.user), self.host.base(place)
         answer = Answer(None, Sentence("nobody was sent here by the hub"))
         for value in _values(headers, self._cookie):
             said = self._hand_offs.read(value)
@@ -45,16 +45,15 @@ class ContentDoor:
 
     def ticket(self, place: Place, user: str, login: str, state: str) -> Refusal:
         """The hub's answer to somebody who may look at ``place``: over to the content host."""
-        origin = self.host.origin(place.user)
-        ticket = self._hand_offs.ticket(Pass(user, login, origin, place.base), state)
-        return _redirect(f"{origin}{place.landing}?ticket={ticket}")
+        pass_ = Pass(user, login, self.host.origin(place.user), self.host.base(place))
+        return _redirect(f"{self.host.landing(place)}?ticket={self._hand_offs.ticket(pass_, state)}")
 
     def begin(self, place: Place, headers: Headers) -> Refusal:
         """Send a browser without a cookie to the hub; it keeps a word that makes the ticket its own."""
         kept = [word for word in _values(headers, self._word) if is_word(word)]
         word = kept[0] if kept else new_word()
         cookie = self._set(self._word, word, place, _WORD_SECONDS)
-        target = f"{self.host.hub_origin}/hand-off{place.base.rstrip('/')}?state={state_of(word)}"
+        target = f"{self.host.hub_url}hand-off{place.base.rstrip('/')}?state={state_of(word)}"
         return _redirect(target, cookie)
 
     def land(self, place: Place, query: bytes, headers: Headers, client: str) -> Refusal:
@@ -65,20 +64,20 @@ class ContentDoor:
                 tickets[0] if tickets else "",
                 _values(headers, self._word),
                 self.host.origin(place.user),
-                place.base,
+                self.host.base(place),
             )
         except NotSignedIn as error:
             if (
                 self.identify(place, headers, client).identity is not None
             ):  # two tabs at once: the other was first
-                return _redirect(place.base)
+                return _redirect(self.host.base(place))
             return self._lost(error, headers)
         gone = self._set(self._word, "", place, 0)
-        return _redirect(place.base, self._set(self._cookie, value, place, None), gone)
+        return _redirect(self.host.base(place), self._set(self._cookie, value, place, None), gone)
 
     def _lost(self, error: NotSignedIn, headers: Headers) -> Refusal:
         with speaking(code := of_request(headers)):
-            back = (f"{self.host.hub_origin}/", gettext("Back to the course"))
+            back = (self.host.hub_url, gettext("Back to the course"))
             page = plain_page(403, gettext(problem_title(403)), tell(error.whole), back, code)
         return Refusal(page.status, page.body, (*page.headers, *_PRIVATE[1:]))
 
@@ -86,7 +85,7 @@ class ContentDoor:
         """A cookie for ``place`` alone; without ``seconds`` it ends with the browser."""
         age = "" if seconds is None else f"; Max-Age={seconds}"
         secure = "; Secure" if self.host.scheme == "https" else ""
-        return f"{name}={value}; Path={place.base}; HttpOnly; SameSite=Lax{secure}{age}".encode()
+        return f"{name}={value}; Path={self.host.base(place)}; HttpOnly; SameSite=Lax{secure}{age}".encode()
 
 
 def is_visit(method: str, headers: Headers) -> bool:

@@ -40,6 +40,7 @@ class ContentVisitors:
             scope["path_params"] = {"user": place.user, "item": place.item}  # for the audit log
         state = scope.setdefault("state", {})
         state["identity"], state["refusal"] = answer.identity, answer.reason
+        state["grant"] = answer.grant
         state["address"] = address_of(headers, client, self._gate.is_trusted(client, headers))
         state["at_content_host"] = True
 

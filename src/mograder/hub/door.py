@@ -113,7 +113,7 @@ class HubDoor:
 
     def _start_page(self, route: Route, head: RequestHead) -> str:
         if self._content is not None:
-            return f"{self._content.host.hub_origin}/{route.kind}/{quote(route.item)}"
+            return f"{self._content.host.hub_url}{route.kind}/{quote(route.item)}"
         depth = head.target.split(b"?")[0].count(b"/") - 2 - self._root.count("/")
         return "../" * depth + quote(route.item)
 

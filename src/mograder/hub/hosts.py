@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from mograder.hub.settings import Settings
+
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 
 class Hosts:
@@ -36,6 +39,8 @@ class Hosts:
 
     def knows(self, host: str, *, from_proxy: bool = False) -> bool:
         """Whether a ``Host`` (with or without port; any case) is one of the hub's."""
+        if not _HOST.fullmatch(host):
+            return False  # not what a browser sends; others could read another name in it
         return self._dev or (from_proxy and not self._told) or self._knows(host)
 
     def _judge(self, host: str) -> bool:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from mograder.errors import NotFound
 from mograder.hub.hosts import Hosts
-from mograder.hub.identity.gate import COOKIE, SECURE_COOKIE, Gate
+from mograder.hub.identity.gate import Gate
 from mograder.hub.limits import address_of
 from mograder.hub.pages import language
 from mograder.hub.pages.render import content_security_policy
@@ -37,12 +37,14 @@ PUBLIC_FILES = "/static/"
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _HERE = (None, b"same-origin", b"none")
-_FOR_GOOD = (b"strict-transport-security", b"max-age=31536000")
+FOR_GOOD = (b"strict-transport-security", b"max-age=31536000")
+NOT_KEPT = (b"cache-control", b"no-store")
 _SMALL_BODY = 1 << 20
 _SLOWEST = 16 * 1024  # bytes of a body per second, after a while
 _PAGE = '<!doctype html><html lang="{}"><meta charset="utf-8"><title>{}</title><p>{}</p></html>'
 
 
+_NO_SOCKET = Sentence("There is no WebSocket at this address.")
 _ANOTHER_NAME = NotFound(
     "The hub does not answer to this host name.",
     tip="name it with public_url or allowed_hosts in [hub] of mograder.toml.",
@@ -51,6 +53,8 @@ _ANOTHER_NAME = NotFound(
 
 class KnownHosts:
     """Refuses requests under a name that is not the hub's, and puts the name that the proxy tells into ``Host``.
+
+    Refuses every WebSocket: those of notebooks do not come this far, and there are no others.
 
     Puts the scheme that browsers use into the scope as well; under HTTPS every answer says that it is for good.
     """
@@ -61,14 +65,18 @@ class KnownHosts:
         self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers, client = scope["headers"], (scope.get("client") or ("", 0))[0]
         trusted = self._gate.is_trusted(client, headers)
+        send = _refusing(send) if scope["type"] == "websocket" else send
         if self._gate.is_https(headers, client):
             scope["scheme"] = "https"
-            send = _with_field(send, _FOR_GOOD)
+            send = _with_field(send, FOR_GOOD)
+        if scope["type"] == "websocket":
+            await refuse(send, 404, _NO_SOCKET)
+            return
         host = _header(headers, b"host") or b"localhost"
         forwarded = (_header(headers, b"x-forwarded-host") or b"").rpartition(b",")[2].strip()
         if trusted and forwarded:
@@ -77,7 +85,7 @@ class KnownHosts:
         if self._hosts.knows(host.decode("latin-1"), from_proxy=trusted):
             await self._app(scope, receive, send)
             return
-        await refuse(send, 421, _ANOTHER_NAME.whole, SECURITY_HEADERS)
+        await refuse(send, 421, _ANOTHER_NAME.whole)
 
 
 class Aside:
@@ -121,15 +129,17 @@ class Identification:
         # A cookie on a file that shared caches keep would hand one person's login to everybody.
         answer = self._gate.identify(headers, client, begin=not scope["path"].startswith(PUBLIC_FILES))
         scope["state"]["login"] = answer.login
+        scope["state"]["grant"] = answer.grant
         scope["state"]["address"] = address_of(headers, client, trusted)
         # Nothing further in has any use for it, so nothing can tell it.
         scope["headers"] = [field for field in headers if field[0] != self._gate.secret_header]
         scope["state"]["identity"] = answer.identity
         scope["state"]["refusal"] = answer.reason
-        cookie = set_cookie(answer.new_cookie, scope["scheme"])
+        name = self._gate.cookie_name(https=scope["scheme"] == "https")
+        cookie = None if answer.new_cookie is None else set_cookie(name, answer.new_cookie, scope["scheme"])
 
         async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start" and cookie:
+            if message["type"] == "http.response.start" and cookie and not _sets(message, name):
                 message["headers"] = [*message["headers"], (b"set-cookie", cookie)]
             await send(message)
 
@@ -213,7 +223,7 @@ class SecurityHeaders:
                 present = {name.lower() for name, _ in message["headers"]}
                 added = [header for header in self._fields if header[0] not in present]
                 if b"cache-control" not in present:
-                    added.append((b"cache-control", b"no-store"))
+                    added.append(NOT_KEPT)
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
@@ -258,8 +268,18 @@ def _is_visit(scope: Scope) -> bool:
 def _with_field(send: Send, field: tuple[bytes, bytes]) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], field]
+            present = any(name == field[0] for name, _ in message["headers"])
+            message["headers"] = [*message["headers"], *(() if present else (field,))]
         await send(message)
+
+    return sending
+
+
+def _refusing(send: Send) -> Send:
+    """What sends the answer to a WebSocket's handshake that is refused as that to any other request."""
+
+    async def sending(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
 
     return sending
 
@@ -267,7 +287,10 @@ def _with_field(send: Send, field: tuple[bytes, bytes]) -> Send:
 async def refuse(
     send: Send, status: int, detail: str, fields: tuple[tuple[bytes, bytes], ...] = (), *, page: bool = False
 ) -> None:
-    """Answer with a JSON sentence (or the barest of pages) without reading the request's body."""
+    """Answer with a JSON sentence (or the barest of pages) without reading the request's body.
+
+    It has the hub's headers wherever it comes from: also outside of `SecurityHeaders`.
+    """
     said = language.tell(detail)
     title, code = language.gettext("Not now"), language.language()
     text = _PAGE.format(code, title, html.escape(said)) if page else json.dumps({"detail": said})
@@ -276,6 +299,8 @@ async def refuse(
         (b"content-type", b"text/html; charset=utf-8" if page else b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
+        NOT_KEPT,
+        *SECURITY_HEADERS,
         *fields,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -315,14 +340,17 @@ def _too_large(limit: int) -> str:
     )
 
 
-def set_cookie(value: str | None, scheme: str) -> bytes | None:
-    """The header value that keeps a login's cookie ("": ends it); None for None."""
-    if value is None:
-        return None
-    name = SECURE_COOKIE if scheme == "https" else COOKIE
+def set_cookie(name: str, value: str, scheme: str) -> bytes:
+    """The header value that keeps a login's cookie ("": ends it)."""
     secure = "; Secure" if scheme == "https" else ""
     age = "; Max-Age=0" if value == "" else f"; Max-Age={180 * 86400}"
     return f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}".encode()
+
+
+def _sets(message: Message, name: str) -> bool:
+    """Whether an answer sets this cookie already: who signs out by the request that signed them in is out."""
+    begins = f"{name}=".encode()
+    return any(key.lower() == b"set-cookie" and value.startswith(begins) for key, value in message["headers"])
 
 
 def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes | None:

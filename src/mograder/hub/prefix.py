@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mograder.hub.middleware import SECURITY_HEADERS, App, Receive, Scope, Send, refuse
+from mograder.hub.middleware import App, Receive, Scope, Send, refuse
 
 
 class Below:
@@ -16,19 +16,15 @@ class Below:
         self._root = root
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or not self._root:
+        if scope["type"] != "http" or not self._root:
             await self._app(scope, receive, send)
             return
         if scope["path"] == self._root:
             name = self._root.rpartition("/")[2].encode()
-            await refuse(
-                send, 307, "It is one slash further.", (*SECURITY_HEADERS, (b"location", name + b"/"))
-            )
+            await refuse(send, 307, "It is one slash further.", ((b"location", name + b"/"),))
         elif scope["path"].startswith(f"{self._root}/"):
             raw = scope.get("raw_path") or scope["path"].encode()
             inner = {**scope, "path": scope["path"][len(self._root) :], "raw_path": raw[len(self._root) :]}
             await self._app(inner, receive, send)
-        elif scope["type"] == "http":
-            await refuse(send, 404, f"There is nothing here: the hub is at {self._root}/.", SECURITY_HEADERS)
         else:
-            await send({"type": "websocket.close", "code": 1008})
+            await refuse(send, 404, f"There is nothing here: the hub is at {self._root}/.")

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from mograder.errors import MograderError, NotSignedIn, SessionFailed, Unavailable, UnsafeNotebook
 from mograder.hub.api.respond import problem, wants_page
 from mograder.hub.files import exhausted
-from mograder.hub.middleware import BodyTooLarge
+from mograder.hub.middleware import FOR_GOOD, NOT_KEPT, SECURITY_HEADERS, BodyTooLarge
 from mograder.hub.pages import views
 from mograder.hub.pages.common import page
 from mograder.hub.pages.language import N_, of_request, speaking, tell
@@ -69,7 +69,12 @@ async def _malformed(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
     what = first["msg"].lower()
-    senseless = MograderError("The request makes no sense: {where}: {what}.", where=where, what=what)
+    if first["type"] == "json_invalid":
+        senseless = MograderError("The body of this request is no JSON.")
+    elif where:
+        senseless = MograderError("The request makes no sense: {where}: {what}.", where=where, what=what)
+    else:
+        senseless = MograderError("The request makes no sense: {what}.", what=what)
     return _shaped(request, senseless, 422, {})
 
 
@@ -88,9 +93,16 @@ async def _machine(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected error at %s %s", request.method, request.url.path, exc_info=error)
-    with speaking(of_request(request.scope["headers"])):  # this one is caught outside of all that speaks
+    scope = request.scope
+    with speaking(
+        of_request(scope["headers"])
+    ):  # this one is caught outside of all that speaks or adds headers
         broken = MograderError("Something went wrong in the hub. It was noted; your work is safe.")
-        return _shaped(request, broken, 500, {})
+        response = _shaped(request, broken, 500, {})
+    https = request.app.state.gate.is_https(scope["headers"], (scope.get("client") or ("", 0))[0])
+    for name, value in (*SECURITY_HEADERS, NOT_KEPT, *((FOR_GOOD,) if https else ())):
+        response.headers[name.decode()] = value.decode()
+    return response
 
 
 def _way_to_login(request: Request) -> str:

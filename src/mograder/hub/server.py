@@ -80,6 +80,7 @@ def gateway_options(hub: Hub) -> Options:
         trusted_proxy=hub.gate.is_trusted,
         known_host=lambda host, from_proxy: hub.hosts.knows(host, from_proxy=from_proxy),
         shared_origin=hub.content is None or hub.content.mode != "owners",
+        scheme="https" if hub.settings.hub.public_url.startswith("https:") else "http",
         root=hub.settings.root,
         assets_path=f"{hub.settings.root}/_marimo/",
         speaks_for_many=hub.gate.is_proxys,

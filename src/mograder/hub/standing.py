@@ -1,4 +1,4 @@
-"""Closes the live notebooks of people who may not be in them any more, whatever ended that and wherever."""
+"""Closes the live notebooks and streams of people who may not be there any more, whatever ended that and wherever."""
 
 from __future__ import annotations
 

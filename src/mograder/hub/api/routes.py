@@ -22,7 +22,7 @@ from mograder.hub.identity.policy import Action
 from mograder.hub.middleware import from_elsewhere
 from mograder.hub.overview import ItemState
 from mograder.hub.pages.language import tell
-from mograder.sessions.model import Session, SessionKey
+from mograder.sessions.model import Kind, Session, SessionKey
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schema.Problem, "description": words}
@@ -245,7 +245,7 @@ async def validate_report(
     door: ContentDoor | None = request.app.state.content_door
     if door is not None and who.via not in ("content", "token"):
         place = Place("validate-report", user, assignment)
-        return RedirectResponse(door.host.origin(user) + place.base, status_code=303)
+        return RedirectResponse(door.host.url(place), status_code=303)
     html = await work.report(user, assignment)
     if (
         door is not None and who.via == "token"
@@ -268,7 +268,7 @@ async def release_file(
 
 @router.get("/events/{kind}/{user}/{item}", response_class=StreamingResponse)
 async def events(
-    kind: str,
+    kind: Kind,
     user: str,
     item: str,
     who: Identity = requires(Action.VIEW_WORK, visit=False),
@@ -276,9 +276,10 @@ async def events(
 ) -> Response:
     """The steps of a start as server-sent events: step, queued, ready, failed."""
     await work.published(item)
-    key = SessionKey("run" if kind == "run" else "edit", user, item)
     return StreamingResponse(
-        stream(work.sessions, key), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        stream(work.sessions, SessionKey(kind, user, item)),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
     )
 
 

@@ -46,9 +46,11 @@ class Admission:
         # Refuses a bad list at start instead of at the first notebook.
         security_fields("http://x", "/", options.assets_path, options.extra_sources, options.shared_origin)
 
-    def decide(self, place: Place, head: RequestHead) -> Passage | Refusal:
+    def decide(self, place: Place | Refusal, head: RequestHead) -> Passage | Refusal:
         """Return passage to the session at ``place``, or why not."""
         host, scheme, from_proxy = self._seen_as(head)
+        if isinstance(place, Refusal):
+            return _under(scheme, place)
         refusal = self._host_refused(host, from_proxy)
         if refusal is not None:
             return self._refused(refusal, place.route, head, scheme)
@@ -114,8 +116,7 @@ class Admission:
         """Tell the hub that a session does not answer, and return what the browser is told."""
         self.door.upstream_lost(passage.target.session_id)
         again = self.door.admit(passage.route, passage.head)
-        lost = again if isinstance(again, Refusal) else refuse(502, "The session does not answer.")
-        return _under(passage.head.scheme, lost)
+        return again if isinstance(again, Refusal) else refuse(502, "The session does not answer.")
 
     def request_fields(self, passage: Passage) -> Pairs:
         """Return the fields that the session sees, without framing."""

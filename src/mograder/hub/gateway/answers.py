@@ -38,19 +38,20 @@ def https_fields(scheme: str) -> tuple[tuple[bytes, bytes], ...]:
     return (_FOR_GOOD,) if scheme == "https" else ()
 
 
-def fields(refusal: Refusal) -> list[tuple[bytes, bytes]]:
-    """Return the complete header fields of a refusal, framing included."""
+def fields(refusal: Refusal, scheme: str = "http") -> list[tuple[bytes, bytes]]:
+    """Return the complete header fields of a refusal under ``scheme``, framing included."""
     own = {name for name, _ in refusal.headers}
-    result = [*refusal.headers, *(pair for pair in HUB_SECURITY if pair[0] not in own)]
+    ours = (*HUB_SECURITY, *https_fields(scheme))
+    result = [*refusal.headers, *(pair for pair in ours if pair[0] not in own)]
     if refusal.status not in _BODILESS:
         result.append((b"content-length", b"%d" % len(refusal.body)))
     return result
 
 
-def raw(refusal: Refusal, *, close: bool, head_only: bool = False) -> bytes:
-    """Return a refusal as the bytes of an HTTP/1.1 answer."""
+def raw(refusal: Refusal, scheme: str, *, close: bool, head_only: bool = False) -> bytes:
+    """Return a refusal under ``scheme``, as far as that is known, as the bytes of an HTTP/1.1 answer."""
     lines = [b"HTTP/1.1 %d %b\r\n" % (refusal.status, phrase(refusal.status))]
-    lines += [b"%b: %b\r\n" % pair for pair in fields(refusal)]
+    lines += [b"%b: %b\r\n" % pair for pair in fields(refusal, scheme)]
     lines.append(b"connection: close\r\n\r\n" if close else b"\r\n")
     if not head_only and refusal.status not in _BODILESS:
         lines.append(refusal.body)

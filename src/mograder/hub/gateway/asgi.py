@@ -50,7 +50,7 @@ class GatewayApp:
         if any(name.lower() == b"transfer-encoding" for name, _ in scope["headers"]):
             # uvicorn adds the trailers of a chunked body to the head, where the hub would believe them. Browsers
             # do not send chunks.
-            await _refuse(refuse(411), send)
+            await _refuse(refuse(411), self.gateway.options.scheme, send)
             return
         target = _target(scope)
         place = self.gateway.admission.router.find(target)
@@ -58,15 +58,17 @@ class GatewayApp:
             await self.app(scope, receive, send)
             return
         guard = HeadGuard(self.gateway.limits)
-        decision = place if isinstance(place, Refusal) else self._decide(place, guard, scope, target)
+        decision = self._decide(place, guard, scope, target)
         if scope["type"] == "websocket":
             await carry_socket(self.gateway, decision, scope, receive, send)
         elif isinstance(decision, Refusal):
-            await _refuse(decision, send)
+            await _refuse(decision, self.gateway.options.scheme, send)
         else:
             await _Carrier(self.gateway, decision, guard, send).carry(receive)
 
-    def _decide(self, place: Place, guard: HeadGuard, scope: Message, target: bytes) -> Passage | Refusal:
+    def _decide(
+        self, place: Place | Refusal, guard: HeadGuard, scope: Message, target: bytes
+    ) -> Passage | Refusal:
         head = _head(scope, target)
         return _check(guard, head, scope) or self.gateway.admission.decide(place, head)
 
@@ -97,8 +99,8 @@ def _check(guard: HeadGuard, head: RequestHead, scope: Message) -> Refusal | Non
     return None
 
 
-async def _refuse(refusal: Refusal, send: Send) -> None:
-    fields = answers.fields(refusal)
+async def _refuse(refusal: Refusal, scheme: str, send: Send) -> None:
+    fields = answers.fields(refusal, scheme)
     await send({"type": "http.response.start", "status": refusal.status, "headers": fields})
     await send({"type": "http.response.body", "body": refusal.body})
 
@@ -108,6 +110,7 @@ class _Carrier:
 
     def __init__(self, gateway: Gateway, passage: Passage, guard: HeadGuard, send: Send) -> None:
         self._limit = gateway.limits.buffer
+        self._scheme = passage.head.scheme
         self._send = send
         self._call = Call(gateway, passage, self, guard.length, guard.chunked)
         self._has_body = guard.has_body
@@ -148,7 +151,7 @@ class _Carrier:
     async def _answer(self) -> None:
         await self._until(lambda: self._start is not None)
         if self._refusal is not None:
-            await _refuse(self._refusal, self._send)
+            await _refuse(self._refusal, self._scheme, self._send)
         if self._start is None:
             return
         await self._send(self._start)

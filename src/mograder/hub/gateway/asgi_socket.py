@@ -32,9 +32,10 @@ async def carry_socket(
     """Serve one WebSocket of an ASGI server."""
     await receive()  # websocket.connect
     if isinstance(decision, Refusal):
-        await _refuse(decision, scope, send)
+        await _refuse(decision, gateway.options.scheme, scope, send)
     elif not gateway.pool.enter(decision.target):
-        await _refuse(refuse(503, "This session has too many connections at once."), scope, send)
+        busy = refuse(503, "This session has too many connections at once.")
+        await _refuse(busy, decision.head.scheme, scope, send)
     else:
         try:
             await _carry(gateway, decision, scope, receive, send)
@@ -43,18 +44,19 @@ async def carry_socket(
 
 
 async def _carry(gateway: Gateway, passage: Passage, scope: Message, receive: Receive, send: Send) -> None:
+    scheme = passage.head.scheme
     try:
         session = await _connect(gateway, passage, scope)
         fields = gateway.admission.answer_fields(passage, _headers(session))
     except InvalidStatus as error:
         status = error.response.status_code
-        await _refuse(refuse(status if 400 <= status < 600 else 502), scope, send)
+        await _refuse(refuse(status if 400 <= status < 600 else 502), scheme, scope, send)
         return
     except (InvalidHandshake, Malformed):
-        await _refuse(refuse(502), scope, send)
+        await _refuse(refuse(502), scheme, scope, send)
         return
     except (OSError, TimeoutError):
-        await _refuse(gateway.admission.unreachable(passage), scope, send)
+        await _refuse(gateway.admission.unreachable(passage), scheme, scope, send)
         return
     session_id = passage.target.session_id
     async with session:
@@ -139,7 +141,7 @@ async def _happens(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _refuse(refusal: Refusal, scope: Message, send: Send) -> None:
+async def _refuse(refusal: Refusal, scheme: str, scope: Message, send: Send) -> None:
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008})
         return
@@ -147,7 +149,7 @@ async def _refuse(refusal: Refusal, scope: Message, send: Send) -> None:
         {
             "type": "websocket.http.response.start",
             "status": refusal.status,
-            "headers": answers.fields(refusal),
+            "headers": answers.fields(refusal, scheme),
         }
     )
     await send({"type": "websocket.http.response.body", "body": refusal.body})

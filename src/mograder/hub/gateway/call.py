@@ -56,7 +56,7 @@ class Call:
         self._head = _head(gateway, passage, length, chunked)
         self._waiting: list[bytes] | None = []  # body that came before there was a connection
         self._upstream: Upstream | None = None
-        self._entered = self._reused = self._begun = self._paused = False
+        self._entered = self._reused = self._begun = self._paused = self._heeded = False
         self._status = 0
         self._sent = 0
         self._moved = 0.0
@@ -138,8 +138,20 @@ class Call:
             self._close()
             self._tell("left")
 
+    def revoke(self) -> None:
+        """Break off: whoever asked may not be here any more."""
+        if not self.over:
+            self._fail(refuse(401, "Please sign in again."))
+
+    def _heed(self) -> None:
+        """End with what let the person in. What changes something is carried out, and is soon over."""
+        if not self._heeded and self._repeatable:
+            self._heeded = True
+            self._gateway.options.granted.enter(self._passage.target.grant, self.revoke)
+
     def sweep(self, now: float) -> None:
         """Give up a call in which nothing moves."""
+        self._heed()  # what is over within a second is not worth it
         limits, still = self._gateway.limits, now - self._moved
         if self._paused:
             if still > limits.stalled_seconds:
@@ -179,6 +191,8 @@ class Call:
         self._waiting = None
         if upstream is not None:
             upstream.drop()
+        if self._heeded:
+            self._gateway.options.granted.leave(self._passage.target.grant, self.revoke)
         if self._entered:
             self._gateway.unwatch(self)
             self._gateway.pool.leave(self._passage.target)

@@ -101,7 +101,12 @@ class RefusedExchange(Exchange):
         """See `Exchange.start`."""
         self.client.exchange_begins(self)
         self.client.transport.write(
-            answers.raw(self._refusal, close=not self.keep_alive, head_only=self.head_only)
+            answers.raw(
+                self._refusal,
+                self.client.gateway.options.scheme,
+                close=not self.keep_alive,
+                head_only=self.head_only,
+            )
         )
         self.finish()
 
@@ -130,6 +135,7 @@ class SessionExchange(Exchange):
     ) -> None:
         super().__init__(client, keep_alive=keep_alive, head_only=passage.head.method == "HEAD")
         self._call = Call(client.gateway, passage, self, guard.length, guard.chunked)
+        self._scheme = passage.head.scheme
         self._old = old  # HTTP/1.0
         self._expects = expects and guard.has_body  # 100-continue
         self._begun = self._chunked = False
@@ -225,7 +231,9 @@ class SessionExchange(Exchange):
             self.client.transport.abort()
             return
         self.keep_alive = self.keep_alive and not self._call.body_due
-        self.client.transport.write(answers.raw(refusal, close=not self.keep_alive, head_only=self.head_only))
+        self.client.transport.write(
+            answers.raw(refusal, self._scheme, close=not self.keep_alive, head_only=self.head_only)
+        )
         self.finish()
 
     def throttle(self) -> None:

@@ -1,4 +1,4 @@
-"""WebSockets that are open, by what let them in, so that its end is theirs too."""
+"""What is open (WebSockets, answers that go on), by what let it in, so that its end is theirs too."""
 
 from __future__ import annotations
 

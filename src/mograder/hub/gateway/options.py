@@ -48,6 +48,7 @@ class Options:
     """How the gateway meets the world.
 
     ``legal_name``     says whether a decoded, NFC-normalised path segment can be a user's or an item's name.
+    ``scheme``         "https" if browsers always come by HTTPS: for what is refused before its head is read.
     ``root``           path under which the hub lives, without a final slash: "" or e.g. "/hub".
     ``public_origin``  what browsers see, e.g. "https://hub.example.edu"; None: told by Host and scheme.
     ``trusted_proxy``  says of a socket's address and a request's fields whether it is the proxy that speaks, whose
@@ -63,6 +64,7 @@ class Options:
     """
 
     legal_name: Callable[[str], bool] = is_plain_name
+    scheme: str = "http"
     root: str = ""
     public_origin: str | None = None
     trusted_proxy: Callable[[str, Headers], bool] = _nobody

@@ -92,7 +92,7 @@ class HubProtocol(HttpToolsProtocol):
             self._seat = address
             return True
         self._deaf = self._mute = True
-        self.transport.write(answers.raw(refusal, close=True))
+        self.transport.write(answers.raw(refusal, self.gateway.options.scheme, close=True))
         self.transport.close()
         return False
 
@@ -241,7 +241,7 @@ class HubProtocol(HttpToolsProtocol):
         self._in_head = False
         keep_alive = parser.should_keep_alive()
         self._body_left = guard.length or 0
-        decision = place if isinstance(place, Refusal) else self._decide(place, method, websocket=False)
+        decision = self._decide(place, method, websocket=False)
         if isinstance(decision, Refusal):
             self._enqueue(
                 RefusedExchange(self, decision, guard, keep_alive=keep_alive, head_only=method == "HEAD")
@@ -258,7 +258,7 @@ class HubProtocol(HttpToolsProtocol):
                 )
             )
 
-    def _decide(self, place: Place, method: str, *, websocket: bool) -> Passage | Refusal:
+    def _decide(self, place: Place | Refusal, method: str, *, websocket: bool) -> Passage | Refusal:
         client = self.client[0] if self.client else ""
         head = RequestHead(method, self.url, self.headers, client, self.scheme or "http", websocket)
         return self.gateway.admission.decide(place, head)
@@ -334,9 +334,7 @@ class HubProtocol(HttpToolsProtocol):
             self._refuse_last(refuse(400))
             return
         place = self._place
-        decision = (
-            place if isinstance(place, Refusal) else self._decide(place, self.scope["method"], websocket=True)
-        )
+        decision = self._decide(place, self.scope["method"], websocket=True)
         if isinstance(decision, Refusal):
             self._refuse_last(decision)
             return

@@ -154,7 +154,7 @@ class Splice:
             refusal = refuse(503, "This session has too many connections at once.")
         if refusal is not None:
             self._stage = Stage.OVER
-            self._say(answers.raw(refusal, close=True))
+            self._say(answers.raw(refusal, self.passage.head.scheme, close=True))
             return
         self._early = early
         self._connections.add(self.browser)
@@ -219,7 +219,7 @@ class Splice:
         set_reading(self.browser.transport, True)
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._say(answers.raw(refusal, close=True))
+        self._say(answers.raw(refusal, self.passage.head.scheme, close=True))
         self._end()
 
     def _say(self, last: bytes) -> None:

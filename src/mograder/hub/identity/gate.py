@@ -7,6 +7,7 @@ in the database) and never waits, so the gateway asks it for every request too.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import hmac
 import ipaddress
 import secrets
@@ -65,6 +66,7 @@ class GateSettings:
 
     ``proxy_secret`` must come in the header ``proxy_secret_header`` from an address; without one no address is
     trusted. Who came over a unix socket has shown by that who it is. ``https``: browsers always come by HTTPS.
+    ``root``: the path below which the hub is, where it is not alone at its host.
     """
 
     secret: str = field(repr=False)
@@ -75,6 +77,7 @@ class GateSettings:
     proxy_secret: str = field(default="", repr=False)
     proxy_secret_header: str = "X-Proxy-Secret"  # noqa: S105  a name
     https: bool = False
+    root: str = ""
 
 
 class Gate:
@@ -87,6 +90,8 @@ class Gate:
         # What a hub in dev mode lets in is nobody to the hub that is started over the same course without it.
         logins.bind("dev" if settings.dev else settings.secret)
         self._roster = roster
+        # The cookie holds for the whole host: hubs that share one must not take each other's away.
+        self._apart = f"_{hashlib.sha256(settings.root.encode()).hexdigest()[:8]}" if settings.root else ""
         self._header = settings.trusted_header.lower().encode()
         self.secret_header = settings.proxy_secret_header.lower().encode()
         self._networks = [
@@ -103,7 +108,7 @@ class Gate:
         asserted, refusal = self._asserted(fields, client)
         if refusal:
             return Answer(None, refusal)  # whoever the proxy means, it is not whom the cookie remembers
-        cookie = _cookie(fields, SECURE_COOKIE if self.is_https(fields, client) else COOKIE)
+        cookie = _cookie(fields, self.cookie_name(https=self.is_https(fields, client)))
         login = self._logins.find(cookie) if cookie else None
         if login is not None and asserted in (None, login.user):
             return self._entering(Identity(login.user, self._role(login.user), "cookie"), login.digest)
@@ -131,12 +136,17 @@ class Gate:
         role = Role.INSTRUCTOR if grant.staff else self._role(grant.user)
         return self._entering(Identity(grant.user, role, "")).identity is not None
 
-    def sign_out(self, headers: Headers) -> None:
-        """End the logins that these header fields carry."""
+    def cookie_name(self, *, https: bool) -> str:
+        """What the hub's cookie is called."""
+        return (SECURE_COOKIE if https else COOKIE) + self._apart
+
+    def sign_out(self, headers: Headers, login: str) -> None:
+        """End the logins that these header fields carry, and ``login``, the one that they were let in by (a digest)."""
         fields = list(headers)
-        for name in (SECURE_COOKIE, COOKIE):
-            if cookie := _cookie(fields, name):
+        for https in (True, False):
+            if cookie := _cookie(fields, self.cookie_name(https=https)):
                 self._logins.end(cookie)
+        self._logins.end_known(login)
 
     def is_https(self, headers: Headers, client: str) -> bool:
         """Whether the browser behind a request came by HTTPS, as far as somebody says who is believed."""
@@ -228,7 +238,8 @@ class Gate:
 
     def _stranger(self, fields: list[tuple[bytes, bytes]], client: str) -> str:
         """Why nobody is signed in; to who sits where the proxy sits, what it is that is missing."""
-        if any(name == self._header for name, _ in fields) and self.is_proxys(client):
+        named = any(name == self._header and value for name, value in fields)
+        if named and self.is_proxys(client) and not self._knows_secret(fields):
             return Sentence(
                 "the login proxy did not send the right {header}", header=self._settings.proxy_secret_header
             )

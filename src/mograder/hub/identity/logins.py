@@ -88,6 +88,10 @@ class Logins:
         """Log out. Nothing happens if the cookie is unknown."""
         self._end(self.digest(cookie))
 
+    def end_known(self, digest: str) -> None:
+        """Log out of the login of this `digest`. Nothing happens if there is none."""
+        self._end(digest)
+
     def end_all(self, user: str) -> int:
         """Log somebody out everywhere; how many logins that were."""
         mine = self.of(user)

@@ -13,9 +13,8 @@ from mograder.hub.api.respond import wants_page
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
-from mograder.hub.middleware import set_cookie
 from mograder.hub.pages import account_views, language, views
-from mograder.hub.pages.common import THEME, THEMES, moment, page, root, session_row
+from mograder.hub.pages.common import THEME, THEMES, moment, no_cookie, page, root, session_row
 from mograder.hub.pages.language import gettext
 from mograder.hub.pages.render import render
 
@@ -69,8 +68,7 @@ async def sign_out_everywhere(request: Request, who: Identity = requires(Action.
     """End every login of the caller, on every machine."""
     request.app.state.logins.end_all(who.user)
     request.app.state.standing.signed_out_everywhere(who.user)
-    gone = set_cookie("", request.scope["scheme"]) or b""
-    headers = {"Set-Cookie": gone.decode(), "Clear-Site-Data": '"cache"'}
+    headers = {"Set-Cookie": no_cookie(request), "Clear-Site-Data": '"cache"'}
     if not wants_page(request):
         return JSONResponse({"status": "ok"}, headers=headers)
     onward: str = request.app.state.settings.hub.logout_url

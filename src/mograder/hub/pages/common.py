@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from mograder.hub.api import forms
 from mograder.hub.identity.model import Identity
+from mograder.hub.middleware import set_cookie
 from mograder.hub.pages import views
 from mograder.hub.pages.language import tell
 from mograder.hub.teaching.desk import Desk
@@ -47,6 +48,13 @@ def page(request: Request, who: Identity | None) -> views.Page:
 def root(request: Request) -> str:
     """The relative way from this request's page to the hub's root."""
     return views.relative_root(request.url.path)
+
+
+def no_cookie(request: Request) -> str:
+    """The ``Set-Cookie`` that takes the hub's cookie away."""
+    scheme = request.scope["scheme"]
+    name = request.app.state.gate.cookie_name(https=scheme == "https")
+    return set_cookie(name, "", scheme).decode()
 
 
 def moment(seconds: float) -> datetime:

@@ -17,11 +17,10 @@ from mograder.hub.api.respond import wants_page
 from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
-from mograder.hub.middleware import set_cookie
 from mograder.hub.overview import ItemState
 from mograder.hub.pages import views
 from mograder.hub.pages.assets import packed, static_table
-from mograder.hub.pages.common import page, root, session_row, title
+from mograder.hub.pages.common import no_cookie, page, root, session_row, title
 from mograder.hub.pages.file_views import filled
 from mograder.hub.pages.language import N_, gettext, tell
 from mograder.hub.pages.render import render
@@ -147,9 +146,8 @@ async def ask_to_sign_out(request: Request, who: Identity = requires(Action.USE_
 @router.post("/logout")
 async def sign_out(request: Request, who: Identity = requires(Action.USE_HUB)) -> Response:
     """End this login; the cookie is worth nothing from now on, wherever it was copied to."""
-    request.app.state.gate.sign_out(request.scope["headers"])
-    gone = set_cookie("", request.scope["scheme"]) or b""
-    headers = {"Set-Cookie": gone.decode(), "Clear-Site-Data": '"cache"'}
+    request.app.state.gate.sign_out(request.scope["headers"], request.state.login)
+    headers = {"Set-Cookie": no_cookie(request), "Clear-Site-Data": '"cache"'}
     if not wants_page(request):
         return JSONResponse({"status": "ok"}, headers=headers)
     onward: str = request.app.state.settings.hub.logout_url

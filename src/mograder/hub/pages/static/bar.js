@@ -175,8 +175,18 @@
     source.onerror = () => {
       clearTimeout(silent);
       silent = setTimeout(() => tell("ended", t("Not connected"), t("The hub does not answer. What was saved is safe; this page connects again by itself.")), 3000);
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+      if (source.readyState === EventSource.CLOSED) refused();
     };
+  }
+
+  // A stream does not say why it is refused
+  async function refused() {
+    const enough = new AbortController();
+    const status = await fetch(`${base}_hub/events`, { signal: enough.signal }).then((answer) => answer.status, () => 0);
+    enough.abort();
+    if (status !== 401 && status !== 403) return setTimeout(listen, 5000);
+    for (const timer of [silent, apart, giveUp]) clearTimeout(timer);
+    tell("ended", t("Signed out"), t("You are signed out, or may not be here any more. What was saved is safe."), button(t("Sign in again"), () => location.reload()));
   }
 
   function tell(is, words, sentence, action, calm = false) {

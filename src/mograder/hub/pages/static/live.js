@@ -122,6 +122,7 @@ function listen() {
   stream.searchParams.set("seen", seen);
   source = new EventSource(stream);
   source.onmessage = ({ data }) => data === seen || refresh();
+  source.onerror = ({ target }) => target.readyState === EventSource.CLOSED && refresh();
 }
 
 addEventListener("offline", () => offline(true));
