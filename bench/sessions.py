@@ -17,10 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from tests.support.hub import RunningHub, running
 from tests.support.marimo_client import MarimoClient
 
 from bench.report import Measure, Sheet
+from bench.tab import Tab
 
 ITEM = "A1-Heat-Equation"
 
@@ -61,14 +63,19 @@ def _until_warm(hub: RunningHub) -> None:
         client.post(f"stop-edit/first/{ITEM}")
 
 
-def _open(hub: RunningHub, user: str) -> tuple[float, MarimoClient]:
-    """Seconds from the click on Edit to all cells run."""
-    with hub.client(user) as client:
-        begun = time.perf_counter()  # a browser is up before somebody clicks in it
-        url = client.post(f"start-edit-deep/{ITEM}").raise_for_status().json()["url"]
-        cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
-    tab = MarimoClient(url=hub.url + url, headers={"Cookie": cookie}).start()
-    return time.perf_counter() - begun, tab
+def _start(hub: RunningHub, client: httpx.Client) -> tuple[str, dict[str, str]]:
+    """Click on Edit: where the notebook is, and what a browser sends along."""
+    url = client.post(f"start-edit-deep/{ITEM}").raise_for_status().json()["url"]
+    return hub.url + url, {"Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items())}
+
+
+def _open(hub: RunningHub, client: httpx.Client) -> float:
+    """Seconds from the click on Edit to all cells run. ``client`` is up: so is a browser before somebody clicks."""
+    begun = time.perf_counter()
+    tab = Tab(*_start(hub, client)).start()
+    seconds = time.perf_counter() - begun
+    tab.close()
+    return seconds
 
 
 def _stop(hub: RunningHub, user: str) -> None:
@@ -122,10 +129,9 @@ def plain_server(python: Path, release: Path, root: Path, name: str) -> Iterator
 def _plain(python: Path, release: Path, root: Path, name: str) -> Iterator[float]:
     """Seconds from the start of ``marimo edit`` to all cells run; it stays up for the ``with`` block."""
     with plain_server(python, release, root, name) as (port, begun):
-        tab = MarimoClient(url=f"http://127.0.0.1:{port}/").start(timeout=180)
+        tab = Tab(f"http://127.0.0.1:{port}/").start()
         yield time.perf_counter() - begun
-        assert tab.socket is not None
-        tab.socket.close()
+        tab.close()
 
 
 def _listening(port: int) -> None:
@@ -139,8 +145,8 @@ def _click(hub: RunningHub, python: Path, root: Path, rounds: int) -> Measure:
     ours, theirs = [], []
     release = hub.course / "hub-release" / ITEM
     for number in range(rounds):
-        seconds, _ = _open(hub, f"click{number}")
-        ours.append(seconds)
+        with hub.client(f"click{number}") as client:
+            ours.append(_open(hub, client))
         _stop(hub, f"click{number}")
         if number < 5:
             with _plain(python, release, root, f"click{number}") as plain:
@@ -151,9 +157,10 @@ def _click(hub: RunningHub, python: Path, root: Path, rounds: int) -> Measure:
 def _crowd(hub: RunningHub, python: Path, root: Path, crowd: int) -> Measure:
     release = hub.course / "hub-release" / ITEM
     users = [f"crowd{number}" for number in range(crowd)]
-    with ThreadPoolExecutor(crowd) as pool:
+    with ThreadPoolExecutor(crowd) as pool, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(hub.client(user)) for user in users]
         begun = time.perf_counter()
-        list(pool.map(lambda user: _open(hub, user), users))
+        list(pool.map(lambda client: _open(hub, client), clients))
         ours = time.perf_counter() - begun
         list(pool.map(lambda user: _stop(hub, user), users))
         begun = time.perf_counter()
@@ -231,11 +238,18 @@ def _seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - begun
 
 
+def _stay(hub: RunningHub, user: str) -> MarimoClient:
+    """A tab that stays open when all cells have run: it answers the server's pings."""
+    with hub.client(user) as client:
+        url, headers = _start(hub, client)
+    return MarimoClient(url=url, headers=headers).start()
+
+
 def _memory(hub: RunningHub, python: Path, root: Path, count: int) -> Measure:
     """Megabytes (PSS) that each of ``count`` idle sessions adds."""
     release = hub.course / "hub-release" / ITEM
     before = _pss_of_user_processes()
-    tabs = [_open(hub, f"idle{number}")[1] for number in range(count)]
+    tabs = [_stay(hub, f"idle{number}") for number in range(count)]
     ours = (_pss_of_user_processes() - before) / count
     del tabs
     for number in range(count):

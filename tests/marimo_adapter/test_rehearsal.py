@@ -41,6 +41,13 @@ def said(python: Path, code: str, **environment: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def drawn(code: str) -> list[str]:
+    """As ``said``, of the newest marimo beside matplotlib."""
+    python = python_with_marimo(NEWEST)
+    words = {"PYTHONPATH": str(packages("matplotlib", python)), **options.PROCESS_SETTINGS}
+    return said(python, code, **words)
+
+
 def test_all_of_it_can_be_done_without_a_thread(python: Path) -> None:
     assert said(python, "print(rehearsal.rehearse(Path(sys.argv[1])), preload.threads())") == ["[] 1"]
 
@@ -73,6 +80,56 @@ before = dict(plt.rcParams)
 print(rehearsal.rehearse(None), plt.get_fignums(), dict(plt.rcParams) == before, preload.threads())
 print(font_manager._get_font.cache_info().currsize > 0)
 """
-    python = python_with_marimo(NEWEST)
-    words = {"PYTHONPATH": str(packages("matplotlib", python)), **options.PROCESS_SETTINGS}
-    assert said(python, code, **words) == ["[] [] True 1", "True"]
+    assert drawn(code) == ["[] [] True 1", "True"]
+
+
+def test_a_figure_is_the_picture_that_marimo_makes_of_it() -> None:
+    code = """
+import base64, io, json
+import matplotlib; matplotlib.use("agg")
+import matplotlib.pyplot as plt
+import matplotlib.image
+from marimo._output import mpl
+from mograder.marimo_adapter import figures
+print(figures.prepare(), figures.prepare())
+figure, axes = plt.subplots()
+axes.plot([1, 2, 3])
+def picture(render):
+    mimetype, bundle = render(figure.canvas)
+    png = base64.b64decode(json.loads(bundle)["image/png"].partition(",")[2])
+    return mimetype, matplotlib.image.imread(io.BytesIO(png)), png
+(kind, told, packed), (same, ours, other) = picture(mpl._render_figure_mimebundle.original), picture(
+    mpl._render_figure_mimebundle
+)
+print(kind == same, (told == ours).all(), told.shape == ours.shape, packed != other)
+"""
+    assert drawn(code) == ["True True", "True True True True"]
+
+
+def test_every_marimo_makes_its_figures_in_the_way_that_is_known(python: Path) -> None:
+    code = """
+import ast, importlib.util
+text = Path(importlib.util.find_spec("marimo._output.mpl").origin).read_text()
+found = next(node for node in ast.parse(text).body if getattr(node, "name", "") == "_render_figure_mimebundle")
+calls = [ast.unparse(node) for node in ast.walk(found) if isinstance(node, ast.Call)]
+saved = [call for call in calls if call.startswith("fig.figure.savefig(") and "'png'" in call]
+print([argument.arg for argument in found.args.args], len(saved), "pil_kwargs" in saved[0])
+"""
+    assert said(python, code) == ["['fig'] 1 False"]
+
+
+def test_plugins_are_looked_for_once(python: Path) -> None:
+    code = """
+print(rehearsal.rehearse(None))
+import importlib.metadata
+def asked(*_, **__):
+    raise AssertionError("again")
+importlib.metadata.entry_points = asked
+try:
+    from marimo._entrypoints import ids, registry
+    registry.entry_points = asked
+    print([list(registry.get_entry_points(group)) for group in ids.KnownEntryPoint.__args__].count([]) > 0)
+except ImportError:
+    print(True)  # this marimo has none
+"""
+    assert said(python, code) == ["[]", "True"]

@@ -21,15 +21,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from mograder.marimo_adapter import options, session, visits
+from mograder.marimo_adapter import options, patterns, remembered, session, visits
 from mograder.marimo_adapter.control import Order
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What a session of the notebook loaded, in the order of loading.
+    """What a session of the notebook loaded, in the order of loading; regular expressions and notes that it used.
 
     ``problem`` says what went wrong with the notebook, ``fatal`` what went wrong before it had a kernel: then
     sessions do not work in this environment. None: nothing did.
@@ -38,11 +38,23 @@ class Learned:
     modules: tuple[str, ...]
     problem: str | None = None
     fatal: str | None = None
+    patterns: tuple[patterns.Pattern, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def dumps(self) -> str:
+        """As one line of JSON."""
+        return json.dumps([self.modules, self.problem, self.patterns, self.notes])
+
+    @classmethod
+    def loads(cls, text: bytes) -> Learned:
+        """What ``dumps`` wrote."""
+        modules, problem, used, notes = json.loads(text)
+        return cls(tuple(modules), problem, None, tuple((k, p, f) for k, p, f in used), tuple(notes))
 
 
 def learn(notebook: Path | None, *, timeout: float) -> Learned:
     """Run ``notebook`` (None: a trivial one) in an editor for at most ``timeout`` seconds, and export a trivial one."""
-    with tempfile.TemporaryDirectory(prefix="canary-") as name:
+    with remembered.noting(), tempfile.TemporaryDirectory(prefix="canary-") as name:
         root = Path(name)
         spec = options.ServeSpec("edit", _workspace(root, notebook), "/canary")
         with _session(root, spec) as server:
@@ -52,9 +64,11 @@ def learn(notebook: Path | None, *, timeout: float) -> Learned:
             words = (root / "log").read_text(errors="replace")
             return Learned((), None, f"{fatal}. The session's last words: {words[-2000:].strip() or 'none'}")
         _export(root)
-        parts = ("server", "kernel", "export")
-        modules = [module for part in parts for module in _read(root / f"{part}.modules")]
-    return Learned(tuple(dict.fromkeys(modules)), problem)
+        told = [_read(root / f"{part}.modules") for part in ("server", "kernel", "export")]
+    modules = dict.fromkeys(str(name) for one in told for name in one.get("modules", ()))
+    used = dict.fromkeys((str(k), str(p), int(f)) for one in told for k, p, f in one.get("patterns", ()))
+    notes = dict.fromkeys(str(text) for one in told for text in one.get("notes", ()))
+    return Learned(tuple(modules), problem, None, tuple(used), tuple(notes))
 
 
 def _export(root: Path) -> None:
@@ -142,7 +156,8 @@ _canary.tell(_Path({path!r}))
 
 
 def tell(path: Path) -> None:
-    """Write the modules of this process to ``path``: those of the interpreter and of the environment alone."""
+    """Write down what this process has come to need: modules, those of the interpreter and of the environment alone,
+    regular expressions, and notes."""
     own = tuple(str(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix))
     names = []
     for name, module in list(sys.modules.items()):
@@ -152,15 +167,16 @@ def tell(path: Path) -> None:
             continue
         names.append(name)
     temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(names))
+    told = {"modules": names, "patterns": patterns.used(), "notes": remembered.noted()}
+    temporary.write_text(json.dumps(told))
     temporary.replace(path)
 
 
-def _read(path: Path) -> list[str]:
+def _read(path: Path) -> dict[str, list[Any]]:
     try:
-        return [str(name) for name in json.loads(path.read_text())]
+        return dict(json.loads(path.read_text()))
     except (OSError, ValueError):
-        return []
+        return {}
 
 
 def _end(server: int) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
 from mograder.errors import NotANotebook
 from mograder.marimo_adapter import parser
+
+#: Texts that are remembered: a warm process reads the published notebooks, of which most sessions open copies.
+_TEXTS = 64
 
 
 def check(path: Path) -> None:
@@ -16,7 +20,7 @@ def check(path: Path) -> None:
     The file is parsed, never run.
     """
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
+        makes_app = _has_app(path.read_bytes())
     except OSError as error:
         raise NotANotebook(f"{path.name} can not be read: {error.strerror}.") from error
     except SyntaxError as error:
@@ -25,8 +29,14 @@ def check(path: Path) -> None:
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise NotANotebook(f"{path.name} can not be read as Python: {error}.") from error
-    if not any(_makes_app(node) for node in ast.walk(tree)):
+    if not makes_app:
         raise NotANotebook(f"{path.name} is no marimo notebook: it makes no marimo.App.")
+
+
+@functools.lru_cache(_TEXTS)
+def _has_app(content: bytes) -> bool:
+    """Whether Python with an ``App`` in it. Raises what ``ast.parse`` does; that is not remembered."""
+    return any(_makes_app(node) for node in ast.walk(ast.parse(content)))
 
 
 def check_editable(path: Path) -> None:

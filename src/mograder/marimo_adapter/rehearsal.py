@@ -11,11 +11,11 @@ import functools
 import importlib
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from mograder.marimo_adapter import ahead, remembered
+from mograder.marimo_adapter import ahead, figures, readable, remembered
 
 #: Functions of marimo of a text alone that take most of the time of reading a notebook; in every version from 0.19 on
 #: some of them are there.
@@ -51,16 +51,22 @@ text
 """
 
 
-def rehearse(notebook: Path | None) -> list[str]:
-    """Go through all of it; what could not be done, in words. ``notebook`` is only read."""
+def rehearse(notebook: Path | None, notes: Iterable[str] = ()) -> list[str]:
+    """Go through all of it; what could not be done, in words. ``notebook`` is only read.
+
+    ``notes`` are texts that it was seen to have rendered as Markdown.
+    """
     missed = []
     steps: tuple[Callable[[], object], ...] = (
         remember,
         remembered.prepare,
         functools.partial(read, notebook),
+        functools.partial(remembered.render, notes),
+        _plugins,
         _markdown,
         _messages,
         _values,
+        figures.prepare,
         _figure,
     )
     for step in steps:
@@ -93,7 +99,19 @@ def read(notebook: Path | None) -> None:
     """Take a published notebook apart, as a session does with a student's copy of it."""
     if notebook is not None:
         ahead.compile_notebook(notebook)
+        readable.check(notebook)
         remembered.learn(notebook.read_text(encoding="utf-8"))
+
+
+def _plugins() -> None:
+    """Look once for plugins of every kind."""
+    try:
+        registry: Any = importlib.import_module("marimo._entrypoints.registry")
+        ids: Any = importlib.import_module("marimo._entrypoints.ids")
+    except ImportError:
+        return  # this marimo has none
+    for group in get_args(ids.KnownEntryPoint):
+        registry.get_entry_points(group)
 
 
 def _messages() -> None:

@@ -14,7 +14,7 @@ import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 #: Notebooks that are kept, notes, and cells.
@@ -28,8 +28,17 @@ _RENDER = ("marimo._output.md", "_render_markdown", ("text",))
 #: The text of a notebook -> its parts, which nobody has.
 _parts: dict[str, Any] = {}
 
+#: The text of a notebook -> copies of its parts, made ahead: each is handed out once.
+_copies: dict[str, list[Any]] = {}
+
+#: How often a process takes a notebook apart that it opens.
+_OPENINGS = 3
+
 #: Markdown -> the HTML that marimo makes of it.
 _html: dict[str, str] = {}
+
+#: Markdown that was rendered anew, while somebody wants to know.
+_noted: list[str] | None = None
 
 
 class NotRemembered(Exception):
@@ -56,15 +65,38 @@ def learn(text: str) -> None:
         parse = _function(*_PARSE)
         for spelling in {text, text.strip()}:  # marimo reads a file in both ways
             parts = parse(spelling)
+            if (kept := _parts.get(spelling)) is not None:
+                _copies[spelling] = [_copied(kept) for _ in range(_OPENINGS)]
         if parts is not None:
             _function(*_WRITE)(parts)
+    render(_constant_notes(text))
+
+
+def render(notes: Iterable[str]) -> None:
+    """Remember the HTML of these."""
     with contextlib.suppress(NotRemembered):
-        render = _function(*_RENDER)
-        for notes in _constant_notes(text):
-            if (
-                len(_html) < _NOTES and "[^" not in notes
-            ):  # the names of footnotes are counted on in each session
-                _html[notes] = render(notes)
+        html = _function(*_RENDER)
+        for text in notes:
+            # The names of footnotes are counted on in each session.
+            if len(_html) < _NOTES and "[^" not in text:
+                _html[text] = html(text)
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[None]:
+    """What is rendered in processes that are forked meanwhile can be asked for there (``noted``)."""
+    global _noted  # of a process, and handed down by its fork
+    prepare()
+    _noted = []
+    try:
+        yield
+    finally:
+        _noted = None
+
+
+def noted() -> list[str]:
+    """Markdown that this process has rendered and did not know."""
+    return list(_noted or ())
 
 
 def _remember_parts() -> None:
@@ -78,10 +110,13 @@ def _remember_parts() -> None:
                 return made
             kept = dataclasses.replace(_copied(made), filename="<marimo>")
             if len(_parts) >= _NOTEBOOKS:
-                _parts.pop(next(iter(_parts)))
+                oldest = next(iter(_parts))
+                _parts.pop(oldest)
+                _copies.pop(oldest, None)
             _parts[contents] = kept
             return made
-        return dataclasses.replace(_copied(kept), filename=filepath)
+        ready = _copies.get(contents)
+        return dataclasses.replace(ready.pop() if ready else _copied(kept), filename=filepath)
 
     _replace(original, parse_notebook)
 
@@ -98,7 +133,11 @@ def _remember_html() -> None:
 
     def _render_markdown(text: str) -> str:
         kept = _html.get(text)
-        return original(text) if kept is None else str(kept)
+        if kept is not None:
+            return str(kept)
+        if _noted is not None and len(_noted) < _NOTES:
+            _noted.append(text)
+        return original(text)  # type: ignore[no-any-return]
 
     _replace(original, _render_markdown)
 

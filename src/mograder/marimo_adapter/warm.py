@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import selectors
 import signal
@@ -28,6 +27,7 @@ from mograder.marimo_adapter import (
     control,
     hooks,
     kernels,
+    patterns,
     preload,
     rehearsal,
     session,
@@ -85,7 +85,8 @@ def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, A
     if shared := preload.shared_memory():
         raise _Refused("shared memory", f"packages leave memory that sessions would share: {shared[0]}")
     caches.forget()
-    for words in rehearsal.rehearse(given.notebook):
+    patterns.remember(learned.patterns)
+    for words in rehearsal.rehearse(given.notebook, learned.notes):
         print(f"mograder: left to each session: {words}", file=sys.stderr)
     if not preload.alone():
         raise _Refused("threads", "a library starts a thread when it is first used")
@@ -202,7 +203,8 @@ def _start_anew(
     if len(given.skip) >= _ATTEMPTS or package == "marimo":
         raise _Refused("threads", str(unfit), unfit.module)
     memory = os.memfd_create("learned", 0)
-    os.write(memory, json.dumps([learned.modules, learned.problem]).encode())
+    with os.fdopen(os.dup(memory), "wb") as file:
+        file.write(learned.dumps().encode())
     channel.set_inheritable(True)
     words = [sys.executable, "-I", "-B", "-m", __spec__.name, "--fd", str(channel.fileno())]
     words += ["--learned", str(memory)]
@@ -226,8 +228,7 @@ def _learn(given: argparse.Namespace) -> canary.Learned:
 def _recall(memory: int) -> canary.Learned:
     os.lseek(memory, 0, os.SEEK_SET)
     with os.fdopen(memory, "rb") as file:
-        modules, problem = json.load(file)
-    return canary.Learned(tuple(modules), problem)
+        return canary.Learned.loads(file.read())
 
 
 def _parser() -> argparse.ArgumentParser:
