@@ -191,3 +191,17 @@ def test_messages_of_a_loaded_file_start_with_its_path(tmp_path: Path) -> None:
 def test_the_model_can_not_be_changed_after_it_was_read() -> None:
     with pytest.raises(ValueError, match="frozen"):
         parse("").hub.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://hub:99999", "https://[::1", "https://:443", "https://a:b", "https://hub:0", "https://a:1:2"],
+)
+def test_a_public_url_that_leads_nowhere_is_refused_in_a_sentence(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"mograder\.toml:2: hub\.public_url = .*write \"https://hub"):
+        parse(f'[hub]\npublic_url = "{url}"\n')
+
+
+@pytest.mark.parametrize("url", ["", "https://hub", "http://[::1]:8080/", "https://a.b:65535/c/d"])
+def test_a_public_url_may_have_a_port_and_a_path(url: str) -> None:
+    assert parse(f'[hub]\npublic_url = "{url}"\n').hub.public_url == url

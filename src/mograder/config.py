@@ -7,8 +7,9 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mograder.errors import ConfigError
 
@@ -22,6 +23,19 @@ def _strip(value: object) -> object:
 
 
 RelativeOrAbsolutePath = Annotated[str, BeforeValidator(_strip), Field(min_length=1)]
+
+
+def _has_a_host(url: str) -> str:
+    """``url`` if browsers can find something there. Raises ValueError, which pydantic tells."""
+    message = 'write "https://hub.example.edu", with a port (1 to 65535) or a path where there is one'
+    try:
+        parts = urlsplit(url)
+        found = not url or (parts.hostname and parts.port != 0)
+    except ValueError:
+        raise ValueError(message) from None
+    if not found:
+        raise ValueError(message)
+    return url
 
 
 class _Section(BaseModel):
@@ -64,7 +78,7 @@ class HubSection(_Section):
         "", description="Unix socket to listen on as well; who can open it is the login proxy."
     )
     unix_socket_group: str = Field("", description="Group that may open the unix socket.")
-    public_url: str = Field(
+    public_url: Annotated[str, AfterValidator(_has_a_host)] = Field(
         "",
         pattern=r"^(https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9_~\-][A-Za-z0-9_~.\-]*)*/?)?$",
         description="Where browsers find the hub, e.g. https://hub.example.edu or https://example.edu/hub.",

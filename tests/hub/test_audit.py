@@ -119,13 +119,16 @@ def test_a_flood_of_different_refusals_fills_no_disk_and_no_memory(tmp_path: Pat
     assert (last["did"], last["repeated"]) == (" more than are listed", 3999)
 
 
+@pytest.mark.parametrize(
+    "status", [403, 404, 405]
+)  # what is not there is refused to nobody, but is no deed either
 def test_of_many_different_refusals_of_one_address_some_are_told_apart_and_others_lose_nothing(
-    tmp_path: Path,
+    tmp_path: Path, status: int
 ) -> None:
     now = 0.0
     log = AuditLog(tmp_path / "audit.log", clock=lambda: now)
     for number in range(5000):
-        log.note(Entry(None, "192.0.2.9", "GET", f"/edit/user/x/{number}/", 403))
+        log.note(Entry(None, "192.0.2.9", "GET", f"/edit/user/x/{number}/", status))
         if number == 4000:
             log.note(entry("/reset/bob/A1", 403))
     flood = [row for row in lines(tmp_path / "audit.log") if row["from"] == "192.0.2.9"]
@@ -133,7 +136,7 @@ def test_of_many_different_refusals_of_one_address_some_are_told_apart_and_other
     assert (flood[-1]["did"], flood[-1]["rule"]) == (" more than are listed", "too many refusals at once")
     assert lines(tmp_path / "audit.log")[-1]["did"] == "POST /reset/bob/A1"
     now = 11.0
-    log.note(Entry(None, "192.0.2.9", "GET", "/edit/user/x/again/", 403))
+    log.note(Entry(None, "192.0.2.9", "GET", "/edit/user/x/again/", status))
     assert lines(tmp_path / "audit.log")[-1]["did"] == "GET /edit/user/x/again/"
     log.close()
     assert 4949 in [row.get("repeated") for row in lines(tmp_path / "audit.log")]

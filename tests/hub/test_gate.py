@@ -83,6 +83,20 @@ def test_a_name_in_utf_8_is_read_as_such(world: World) -> None:
     assert user(world.gate(PROXY), PROXY, (b"x-remote-user", "zo\u00eb".encode()), PROOF) == "zo\u00eb"
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ((NAMED,), "the login proxy did not send the right X-Proxy-Secret"),
+        (((NAMED[0], b""), PROOF), "nobody is signed in"),  # of a program, whom the proxy does not name
+        (((NAMED[0], b""),), "nobody is signed in"),
+    ],
+)
+def test_who_sets_the_proxy_up_hears_what_is_missing_and_nothing_else(
+    world: World, fields: tuple[tuple[bytes, bytes], ...], reason: str
+) -> None:
+    assert world.gate(PROXY).identify(fields, PROXY).reason == reason
+
+
 def test_the_settings_show_no_secret() -> None:
     shown = repr(GateSettings("the-secret", False, "X-Remote-User", (), frozenset(), "the-proxys"))
     assert "the-secret" not in shown and "the-proxys" not in shown

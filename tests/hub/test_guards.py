@@ -129,6 +129,28 @@ def test_a_body_that_is_neither_form_nor_json_changes_nothing(hub: Hub, kind: st
     assert not (hub.settings.notebooks_dir / "alice").exists()
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("{", "The body of this request is no JSON."),
+        ("[]", "The request makes no sense: input should be"),
+        ('{"users": "alice"}', "The request makes no sense: users: input should be"),
+        ('{"users": ["../x"]}', 'No user can have the name "../x":'),
+    ],
+)
+def test_a_body_that_makes_no_sense_is_refused_in_a_sentence(hub: Hub, body: str, words: str) -> None:
+    json_ = {"headers": {"Content-Type": "application/json"}, "content": body}
+    (answer,) = ask(hub, ("POST", "/sync-users", json_), user="prof")
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(words)
+    assert not (hub.settings.course.root / "allowed_users.txt").exists()
+
+
+def test_a_start_has_events_for_an_editor_or_a_lecture(hub: Hub) -> None:
+    (answer,) = ask(hub, ("GET", "/events/else/alice/A1-Answer", {}))
+    assert answer.status_code == 422
+
+
 def test_a_form_of_a_browser_needs_the_pages_word(hub: Hub) -> None:
     path = "/download-release/alice/A1-Answer"
     for given in ({}, {"csrf": "wrong"}, {"csrf": word(hub, "bob")}, {"csrf": "é"}):

@@ -30,7 +30,9 @@ OURS = [
     "a.b.below.example",
 ]
 FOREIGN = ["evil.example", "hub.uni.example.evil.example", "evilalias.example", "below.example", "evilbelow.example",
-           "127.0.0.1.evil.example", "", ":80", "[", "user@hub.uni.example"]  # fmt: skip
+           "127.0.0.1.evil.example"]  # fmt: skip
+SENSELESS = ["", ":80", "[", "[::1", "user@hub.uni.example", "localhost:80@evil.example", "127.0.0.1:1/../",
+             "hub.uni.example:x", "localhost evil.example"]  # fmt: skip
 
 
 @pytest.mark.parametrize("host", ALWAYS + OURS)
@@ -62,6 +64,12 @@ def test_in_dev_mode_every_name_is_fine(tmp_path: Path) -> None:
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="public_url"):
         settings(tmp_path, 'public_url = "hub.example"\n')
+
+
+@pytest.mark.parametrize("host", SENSELESS)
+def test_what_is_no_host_is_nobodys_not_even_the_proxys(tmp_path: Path, host: str) -> None:
+    for keys, dev in ((TOLD, False), ("", False), ("", True)):
+        assert not Hosts(settings(tmp_path, keys, dev=dev)).knows(host, from_proxy=True)
 
 
 def test_the_check_tells_the_names(tmp_path: Path) -> None:

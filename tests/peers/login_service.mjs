@@ -19,7 +19,7 @@ app.use(
     authRequired: false,
     idpLogout: true,
     authorizationParams: { response_type: "code", scope: "openid profile" },
-    routes: { login: false, callback: "/oauth2/callback", logout: "/oauth2/sign_out" },
+    routes: { login: false, callback: "/oauth2/callback", logout: false },
     session: { name: "login_service" },
   }),
 );
@@ -36,4 +36,10 @@ app.get("/oauth2/auth", (request, response) => {
 app.all("/oauth2/start", (request, response) =>
   response.oidc.login({ returnTo: request.get("X-Auth-Request-Redirect") ?? "/" }),
 );
+// ?rd= is the path to come back to.
+app.get("/oauth2/sign_out", (request, response) => {
+  const rd = request.query.rd ?? "/";
+  const back = /^\/(?![/\\])/.test(rd) ? new URL(rd, told.public) : new URL(told.public);
+  return response.oidc.logout({ returnTo: back.href });
+});
 const server = app.listen(0, "127.0.0.1", () => console.log(JSON.stringify(server.address())));

@@ -129,7 +129,7 @@ def provider(site: Site) -> contextlib.AbstractContextManager[dict[str, Any]]:
         "client_id": CLIENT,
         "client_secret": CLIENT_SECRET,
         "redirect_uris": [f"{home}/oidc/callback", f"{site.origin}/oauth2/callback"],
-        "post_logout_redirect_uris": [site.origin, f"{home}/"],
+        "post_logout_redirect_uris": [f"{site.origin}/", home, f"{home}/"],
     }
     return node("provider.mjs", [client], site.directory)
 

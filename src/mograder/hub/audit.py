@@ -57,10 +57,10 @@ class Entry:
 class AuditLog:
     """Lines of JSON in ``path`` (mode 0600), which is set aside when it has grown to ``max_bytes``.
 
-    ``keep`` older files remain (``audit.log.1`` is the newest of them), so that a flood fills no disk. One refusal
-    that comes again and again within ten seconds is written once, and then how often it came; of many different ones
-    of one person or address the first are written, and that there were more. For the event loop: a line is one short
-    write to the page cache. A log that can not be written is said once in the hub's own log.
+    ``keep`` older files remain (``audit.log.1`` is the newest of them), so that a flood fills no disk. One refusal,
+    or vain try of nobody's, that comes again and again within ten seconds is written once, and then how often it came;
+    of many different ones of one person or address the first are written, and that there were more. For the event
+    loop: a line is one short write to the page cache. A log that can not be written is said once in the hub's own log.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class AuditLog:
         """Write ``entry`` down."""
         now = self._clock()
         repeated = 0
-        if entry.outcome == "refused":
+        if entry.outcome == "refused" or entry.who is None:  # who is nobody has changed nothing
             entry = self._within_bounds(entry, now)
             since, repeated = self._echoes.get(entry, (-_ECHO_SECONDS, 0))
             if now - since < _ECHO_SECONDS:
