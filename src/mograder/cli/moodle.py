@@ -85,7 +85,8 @@ def sync(room: Room, dry_run: bool) -> None:
     after = table.updated(before, found)
     for one in found:
         due = moment(one.duedate) or "no due date"
-        click.echo(f"{printable(one.name):<40} {due:<17} {len(one.files)} files", err=True)
+        files = "1 file" if len(one.files) == 1 else f"{len(one.files)} files"
+        click.echo(f"{printable(one.name):<40} {due:<17} {files}", err=True)
     if before == after:
         click.echo(f"{path.name} has all of it already.")
     elif dry_run:

@@ -241,5 +241,6 @@ def typed(kind: type[T], said: Any, function: str) -> T:
     except ValidationError as error:
         where = ".".join(str(step) for step in error.errors()[0]["loc"])
         raise MoodleFailed(
-            f"Moodle's answer to {function} is not what it should be ({where or 'all of it'})."
+            f"Moodle's answer to {function} is not what it should be ({where or 'all of it'}).",
+            tip="try again; if it stays so, ask Moodle's administrator what the log says.",
         ) from error

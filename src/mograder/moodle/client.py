@@ -57,7 +57,10 @@ class Moodle:
         found = typed(Assignments, said, "the list of assignments")
         if not found.courses:
             why = found.warnings[0].message if found.warnings else "it shows no such course to this account."
-            raise MoodleFailed(f"Moodle gives no assignments of course {course}: {why}")
+            raise MoodleFailed(
+                f"Moodle gives no assignments of course {course}: {why}",
+                tip="see whether that is the course's number; mograder moodle login takes another account.",
+            )
         return tuple(a for listed in found.courses if listed.id == course for a in listed.assignments)
 
     def assignment(self, course: int, wanted: str) -> Assignment:
