@@ -21,7 +21,10 @@ from mograder.marimo_adapter import canary, preload
 preload.bring(preload.BASE)
 {before}
 learned = canary.learn({notebook}, timeout=8)
-print(json.dumps([learned.modules, learned.problem, learned.fatal]))
+assert canary.Learned.loads(learned.dumps().encode()) == canary.Learned(
+    learned.modules, learned.problem, None, learned.patterns, learned.notes
+)
+print(json.dumps([learned.modules, learned.problem, learned.fatal, learned.patterns, learned.notes]))
 """
 
 
@@ -35,7 +38,7 @@ def learn(
         [python, "-I", "-c", code], env=env, cwd="/", capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    modules, problem, fatal = json.loads(done.stdout.splitlines()[-1])
+    modules, problem, fatal, _, _ = json.loads(done.stdout.splitlines()[-1])
     return modules, problem, fatal
 
 
@@ -75,3 +78,20 @@ def test_a_server_that_does_not_come_up_is_fatal(newest: Path, desk: Path) -> No
     )
     _, _, fatal = learn(newest, desk, before=before + "serve.serve = broken")
     assert "no server today" in fatal
+
+
+def test_regular_expressions_and_notes_of_its_processes_are_learned(newest: Path, desk: Path) -> None:
+    place = workspace(desk, "plain.py")
+    text = (place / "plain.py").read_text()
+    note = "one that is *made* in 3 steps"
+    cell = '\n\n@app.cell\ndef _(mo):\n    mo.md(f"one that is *made* in {1 + 2} steps")\n    return\n'
+    (place / "plain.py").write_text(text.replace("\n\nif __name__", cell + "\n\nif __name__"))
+    code = _LEARN.format(notebook=f"Path({str(place / 'plain.py')!r})", before="")
+    env = options.environment(desk / "home", python=newest)
+    done = subprocess.run(
+        [newest, "-I", "-c", code], env=env, cwd="/", capture_output=True, text=True, timeout=60, check=True
+    )
+    _, problem, _, patterns, notes = json.loads(done.stdout.splitlines()[-1])
+    assert problem is None
+    assert note in notes
+    assert any("api" in pattern for _, pattern, _ in patterns), "the routes of the server are among them"

@@ -12,6 +12,7 @@ import pytest
 from mograder.marimo_adapter import control, export, options
 from mograder.marimo_adapter.owner import Warm
 from tests.marimo_adapter.conftest import workspace
+from tests.support.marimo_environments import VERSIONS, python_with_marimo
 
 Run = Callable[[Path, options.ExportSpec], tuple[int, str]]
 
@@ -118,3 +119,57 @@ def test_a_request_that_makes_no_sense_ends_with_a_word(capsys: pytest.CaptureFi
     assert export.main([]) == export.NO_HTML
     assert "can not be run" in capsys.readouterr().err
     assert os.getcwd()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_wait_after_the_last_cell_is_as_known_in_every_marimo(version: str) -> None:
+    python = python_with_marimo(version)
+    code = """
+from mograder.marimo_adapter import settling
+prompt = settling.prepare()
+print(prompt, prompt == settling.prepare())
+if prompt:
+    import time
+    from marimo._export import file
+    begun = time.monotonic()
+    file.asyncio.run(file.asyncio.sleep(0.1))
+    file.asyncio.Event()
+    print(time.monotonic() - begun < 0.1)
+"""
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    # An older marimo may still have something of a cell on its way: it sleeps.
+    prompt = tuple(map(int, version.split("."))) >= (0, 23, 16)
+    assert done.stdout.split() == (["True"] * 3 if prompt else ["False", "True"])
+
+
+@pytest.mark.real
+def test_everything_that_cells_print_is_on_the_page(desk: Path, warm_newest: Warm, newest: Path) -> None:
+    place = workspace(desk, "plain.py")
+    text = (place / "plain.py").read_text()
+    cell = """
+
+@app.cell
+def _():
+    import os, subprocess, sys
+    print("said" + "-by-print")
+    print("said" + "-as-error", file=sys.stderr)
+    subprocess.run(["echo", "said" + "-by-program"], check=True)
+    raise ValueError("said" + "-at-last")
+    return
+
+
+if __name__"""
+    (place / "plain.py").write_text(text.replace("\n\nif __name__", cell, 1))
+    env = options.environment(desk / "home", python=newest)
+    for number in range(5):
+        spec = options.ExportSpec("plain.py", f"out{number}.html")
+        with (desk / "log").open("wb") as log:
+            pid = warm_newest.fork(control.Order(spec=spec, cwd=str(place), env=env, log=log.fileno()))
+        while (ended := warm_newest.ended(60)) is not None and ended.pid != pid:
+            continue
+        assert ended is not None
+        assert ended.status == export.CELLS_FAILED
+        html = (place / f"out{number}.html").read_text()
+        for word in ("by-print", "as-error", "by-program", "at-last"):
+            assert f"said-{word}" in html

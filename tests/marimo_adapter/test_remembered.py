@@ -53,6 +53,30 @@ print(len(second.cells) > 0, second == parse.parse_notebook.original(text))
     assert said(python, _BEGIN + code) == ["True True"]
 
 
+def test_parts_that_were_copied_ahead_are_handed_out_once(python: Path) -> None:
+    code = """
+remembered.learn(text)
+told = [parse.parse_notebook(text, filepath="a.py") for _ in range(5)]
+print([one == parse.parse_notebook.original(text, "a.py") for one in told])
+print(len({id(one.cells) for one in told}), remembered._copies[text])
+"""
+    assert said(python, _BEGIN + code) == ["[True, True, True, True, True]", "5 []"]
+
+
+def test_notes_that_are_not_known_are_noted_while_somebody_wants_to_know(newest: Path) -> None:
+    code = """
+notes._render_markdown("before")
+with remembered.noting():
+    html = notes._render_markdown("*new*")
+    print(html == notes._render_markdown.original("*new*"), remembered.noted())
+    remembered.render(["*new*", "a note[^1]"])
+    notes._render_markdown("*new*")
+notes._render_markdown("after")
+print(list(remembered._html), notes._render_markdown("*new*") == html, remembered.noted())
+"""
+    assert said(newest, _BEGIN + code) == ["True ['*new*']", "['*new*'] True []"]
+
+
 def test_a_text_that_is_no_notebook_is_told_each_time(python: Path) -> None:
     code = """
 for _ in range(2):

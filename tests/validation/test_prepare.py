@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 from mograder.errors import NotANotebook
 from mograder.validation import prepare as module
 from mograder.validation.prepare import prepare, prepare_apart
+from tests.support.processes import alive, eventually
 from tests.validation.notebooks import cell, check, notebook
 
 RELEASE = notebook(cell("# YOUR CODE HERE\npass"), check("Q1", (False, "right")))
@@ -31,6 +38,46 @@ def test_without_a_release_the_notebook_is_run_as_it_is() -> None:
 def test_cells_are_named_or_shown_by_their_first_line() -> None:
     prepared = prepare(notebook(cell("x = 1\ny = 2"), cell("z = 1", name="plot")).encode(), "A1.py")
     assert prepared.labels == ("imports", "x = 1", "plot")
+
+
+@pytest.fixture
+def nobody_waits() -> Iterator[None]:
+    module._let_go()
+    yield
+    module._let_go()
+
+
+@pytest.mark.usefixtures("nobody_waits")
+def test_a_process_that_was_kept_ready_answers_one_question() -> None:
+    module.keep_ready()
+    module.keep_ready()
+    (waiting,) = module._ready
+    student = notebook(cell("x = '€'"), check("Q1", (True, "right"))).encode()
+    expected = prepare(student, "A1.py", RELEASE.encode())
+    assert prepare_apart(student, "A1.py", RELEASE.encode()) == expected
+    assert waiting.returncode == 0
+    assert module._ready == []
+    assert prepare_apart(student, "A1.py", RELEASE.encode()) == expected
+
+
+@pytest.mark.usefixtures("nobody_waits")
+def test_one_that_did_not_live_to_be_asked_is_not_asked() -> None:
+    module.keep_ready()
+    (waiting,) = module._ready
+    os.kill(waiting.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, waiting.pid, os.WEXITED | os.WNOWAIT)
+    student = notebook(cell("x = 1")).encode()
+    assert prepare_apart(student, "A1.py") == prepare(student, "A1.py")
+
+
+@pytest.mark.usefixtures("nobody_waits")
+def test_one_that_waits_ends_with_its_program() -> None:
+    code = "from mograder.validation import prepare as p; p.keep_ready(); print(p._ready[0].pid, flush=True); {end}"
+    for end in ("pass", "import os; os._exit(0)"):
+        done = subprocess.run([sys.executable, "-c", code.format(end=end)], capture_output=True, check=True)
+        assert done.stderr == b""
+        pid = int(done.stdout)
+        assert eventually(lambda pid=pid: not alive(pid))
 
 
 def test_apart_finds_the_same() -> None:

@@ -14,6 +14,7 @@ from mograder.marimo_adapter import options
 from mograder.sandbox import profile
 from mograder.sandbox.limits import Limits
 from mograder.sessions.engine.protocol import Launch
+from mograder.validation.prepare import keep_ready
 from mograder.validation.runner import Cancelled, Ending, How, Task
 from mograder.validation.scratch import REPORT, SIDECAR
 
@@ -57,6 +58,7 @@ class EngineRunner:
         try:
             launch = self._launch(task)
             ended = self._call(self._engine.run(launch, {"log": log}))
+            keep_ready()  # for the next check: its time is now
             how = self._follow(launch.session, ended, tick, cancelled)
             end = self._call(_outcome(ended))
             text = os.pread(log, 8192, max(0, os.fstat(log).st_size - 8192)).decode("utf-8", "replace")

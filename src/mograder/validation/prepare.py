@@ -6,12 +6,16 @@ which may use only so much time and memory.
 
 from __future__ import annotations
 
+import atexit
 import base64
+import contextlib
 import json
 import resource
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +34,10 @@ NOTEBOOK_LIMIT = 20_000_000
 #: What the parsing process may use.
 CPU_SECONDS = 20
 MEMORY_BYTES = 2 << 30
+
+
+_lock = threading.Lock()
+_ready: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +65,64 @@ def prepare(notebook: bytes, name: str, release: bytes | None = None) -> Prepare
 def prepare_apart(notebook: bytes, name: str, release: bytes | None = None) -> Prepared:
     """`prepare` in a process of its own. Raises ``NotANotebook``, also if it took too long."""
     question = {"notebook": _packed(notebook), "name": name, "release": _packed(release or b"")}
-    command = [sys.executable, "-I", "-B", "-c", f"from {__name__} import main; main({CPU_SECONDS})"]
     too_long = NotANotebook(
         "{name}: the code takes longer than {seconds} s to read.", name=name, seconds=CPU_SECONDS
     )
-    try:
-        child = subprocess.run(
-            command,
-            input=json.dumps(question).encode(),
-            capture_output=True,
-            env={"LANG": "C.UTF-8"},
-            timeout=CPU_SECONDS * 6,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise too_long from None
+    with _taken() as child:
+        try:
+            said, complained = child.communicate(json.dumps(question).encode(), CPU_SECONDS * 6)
+        except subprocess.TimeoutExpired:
+            raise too_long from None
     if child.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         raise too_long
     try:
-        answer = unpacked(json.loads(child.stdout))
+        answer = unpacked(json.loads(said))
     except ValueError as error:
         raise NotANotebook(
-            "{name}: the code can not be read ({said}).", name=name, said=_last_line(child.stderr)
+            "{name}: the code can not be read ({said}).", name=name, said=_last_line(complained)
         ) from error
     if "error" in answer:
         raise NotANotebook(answer["error"])
     return Prepared(answer["text"], tuple(answer["labels"]), answer["level"], tuple(answer["warnings"]))
+
+
+def keep_ready() -> None:
+    """Have the next `prepare_apart` find a process that is up: it has read nothing yet, and answers one question.
+
+    For a program that will be asked again; the process ends with it. Raises ``OSError``.
+    """
+    with _lock:
+        if not _ready:
+            _ready.append(_started())
+
+
+def _started() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", "-B", "-c", f"from {__name__} import main; main({CPU_SECONDS})"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={"LANG": "C.UTF-8"})
+
+
+@contextlib.contextmanager
+def _taken() -> Iterator[subprocess.Popen[bytes]]:
+    """A process to ask, nobody else's; gone at the end."""
+    with _lock:
+        child = _ready.pop() if _ready else None
+    if child is not None and child.poll() is not None:
+        with child:
+            child = None  # it did not live to be asked
+    with child or _started() as asked:
+        try:
+            yield asked
+        finally:
+            asked.kill()
+
+
+@atexit.register
+def _let_go() -> None:
+    with _lock:
+        while _ready:
+            with _ready.pop() as child:
+                child.kill()
 
 
 def _packed(data: bytes) -> str:
