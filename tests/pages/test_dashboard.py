@@ -111,6 +111,9 @@ def test_export_downloads_the_notebook_and_the_row_says_so(tab: Page) -> None:
     with tab.expect_download() as download:
         tab.get_by_role("link", name="Export A3-Bayes").click()
     assert download.value.suggested_filename == "A3-Bayes.py"
+    expect(tab.get_by_role("status").filter(has_text="A3-Bayes")).to_contain_text(
+        "the hub can not see whether you did"
+    )
     expect(row(tab, "A3-Bayes")).to_contain_text("Exported")
 
 

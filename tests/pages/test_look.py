@@ -48,6 +48,15 @@ def test_axe_finds_nothing_on_any_page(tab: Page, sample: Sample, scheme: str) -
     assert {name: what for name, what in found.items() if what} == {}
 
 
+def test_on_a_phone_axe_finds_nothing_where_much_is_said(tab: Page, sample: Sample) -> None:
+    tab.set_viewport_size({"width": 375, "height": 760})
+    for name in ("dashboard-noted", "course-hostile"):
+        show(tab, sample, name)
+        assert findings(tab) == [], name
+        hidden = "[...document.querySelectorAll('.tabs a')].filter((e) => e.getBoundingClientRect().right > innerWidth)"
+        assert tab.evaluate(f"{hidden}.length") == 0, name
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_what_scripts_show(tab: Page, sample: Sample, scheme: str) -> None:
     tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

@@ -225,8 +225,10 @@ function closed(menu) {
 
 document.addEventListener("click", (event) => {
   const url = event.target.closest("a[href]")?.href;
-  // a download has no event of its own
-  if (url && parts(url)[0] === "export") setTimeout(refresh, 1500);
+  const [action, , item] = url ? parts(url) : [];
+  if (action !== "export") return;
+  say(t("{item} is being downloaded. Hand that file in where your course wants it: the hub can not see whether you did.", { item }));
+  setTimeout(refresh, 1500); // a download has no event of its own
 });
 onRow(equip);
 
