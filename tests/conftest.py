@@ -20,6 +20,16 @@ settings.load_profile("any-machine")
 expect.set_options(timeout=20_000)
 
 
+@pytest.hookimpl(trylast=True)  # after those that mark
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: at the end of a run, no worker is alone with minutes of work."""
+    slowest: dict[Path, int] = {}
+    for item in items:
+        own = 2 if item.get_closest_marker("browser") else 1 if item.get_closest_marker("real") else 0
+        slowest[item.path] = max(own, slowest.get(item.path, 0))
+    items.sort(key=lambda item: -slowest[item.path])
+
+
 @pytest.fixture(scope="session")
 def course_root() -> Iterator[Path]:
     """A place for courses that is not below /tmp, where marimo's editor does not save by itself; gone afterwards."""
