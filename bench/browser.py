@@ -19,10 +19,10 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.conftest import ARGUMENTS, CHROMIUM
-from tests.support.hub import RunningHub, running
+from tests.support.hub import RunningHub, make_demo, running
 
 from bench.report import Measure, Sheet
-from bench.sessions import ITEM, demo_course, interpreter, plain_process
+from bench.sessions import ITEM, interpreter, plain_process
 
 SECOND = "A2-Heat-Again"
 """The same notebook under another name: the second one that a student opens."""
@@ -55,7 +55,7 @@ def main(rounds: int = 5) -> Sheet:
         sync_playwright() as playwright,
     ):
         root = Path(name)
-        course = demo_course(root / "course")
+        course = make_demo(root / "course")
         _second_item(course)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         sheet.head()

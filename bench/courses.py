@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.support.hub import RunningHub, running
+from tests.support.hub import RunningHub, make_demo, running
 
 from bench.report import Measure, Sheet
-from bench.sessions import ITEM, demo_course, interpreter
+from bench.sessions import ITEM, interpreter
 from mograder.environments import Environments, Requirements
 from mograder.environments.uv import find_uv
 from mograder.hub.coursework import VALIDATED_AT_ONCE
@@ -42,7 +42,7 @@ def main(
     sheet = Sheet("Courses: from source to a checked class")
     with tempfile.TemporaryDirectory(prefix="mograder-bench-", dir="/var/tmp") as name:
         root = Path(name)
-        course = demo_course(root / "course")
+        course = make_demo(root / "course")
         _teach(course)
         sheet.head()
         with _copies(course, items) as names:

@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from tests.support.hub import RunningHub, running
+from tests.support.hub import RunningHub, make_demo, running
 from tests.support.marimo_client import MarimoClient
 
 from bench.report import Measure, Sheet
@@ -32,7 +31,7 @@ def main(rounds: int = 7, crowd: int = 20) -> Sheet:
     sheet = Sheet("Sessions: mograder hub beside plain marimo")
     with tempfile.TemporaryDirectory(prefix="mograder-bench-", dir="/var/tmp") as name:
         root = Path(name)
-        course = demo_course(root / "course")
+        course = make_demo(root / "course")
         with running(course) as hub:
             _until_warm(hub)
             python = interpreter(course)
@@ -44,12 +43,6 @@ def main(rounds: int = 7, crowd: int = 20) -> Sheet:
             for count in (1, 5, 20, 50):
                 sheet.add(_memory(hub, python, root, count))
     return sheet
-
-
-def demo_course(course: Path) -> Path:
-    command = [sys.executable, "-m", "mograder", "demo", str(course), "--prepare-only"]
-    subprocess.run(command, check=True, capture_output=True)
-    return course
 
 
 def interpreter(course: Path) -> Path:

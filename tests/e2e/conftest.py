@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.support.hub import RunningHub, running
+from tests.support.hub import RunningHub, make_demo, running
 
 
 @pytest.fixture(scope="session")
@@ -24,17 +21,7 @@ def pictures() -> Path:
 
 @pytest.fixture(scope="session")
 def demo_course(course_root: Path) -> Path:
-    """The demo course, made and published by the command that a newcomer runs."""
-    root = course_root / "demo"
-    done = subprocess.run(
-        [sys.executable, "-m", "mograder", "demo", str(root), "--prepare-only"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ},
-    )
-    assert done.returncode == 0, done.stderr
-    return root
+    return make_demo(course_root / "demo")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import struct
-import subprocess
 import sys
 import tempfile
 import zlib
@@ -16,7 +15,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.conftest import ARGUMENTS, CHROMIUM
-from tests.support.hub import RunningHub, by_proxy, running
+from tests.support.hub import RunningHub, by_proxy, make_demo, running
 from tests.support.students import Student
 
 ITEM = "A1-Heat-Equation"
@@ -82,9 +81,8 @@ class Tour:
 
 
 def demo_course(root: Path) -> Path:
-    """The demo course, made by the command that a newcomer runs, with a teacher."""
-    command = [sys.executable, "-m", "mograder", "demo", str(root), "--prepare-only"]
-    subprocess.run(command, check=True, capture_output=True)
+    """The demo course with a teacher."""
+    make_demo(root)
     config = root / "mograder.toml"
     config.write_text(config.read_text().replace("[hub]\n", f'[hub]\ninstructors = ["{TEACHER}"]\n', 1))
     return root

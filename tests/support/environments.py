@@ -1,8 +1,9 @@
-"""Environments that several tests share: built once in a test run."""
+"""What several tests share of what a hub makes for itself: environments, files for browsers."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from mograder.environments import Environment, Environments, Lock, Requirements, provided
+from mograder.hub.gateway import asset_store
+from mograder.marimo_adapter.assets import static_files
 
 NUMPY_NOTEBOOK = """\
 # /// script
@@ -37,25 +40,41 @@ def numpy_lock(environments: Environments) -> Lock:
 
 
 @functools.cache
-def with_marimo_alone() -> Environment:
-    """The environment of notebooks that ask for marimo alone, kept in the user's cache directory."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mograder-tests"
-    environments = Environments(cache / f"environments-{provided.digest()[:12]}")
-    return environments.ready(environments.resolve(Requirements(("marimo",))))
+def kept_environment(*packages: str) -> Environment:
+    """The environment of notebooks that ask for these packages, kept in the user's cache directory."""
+    environments = Environments(_kept() / f"environments-{provided.digest()[:12]}")
+    return environments.ready(environments.resolve(Requirements(packages)))
 
 
-def lend(course: Path) -> None:
-    """Give a course that has no environments yet the one that most courses here need: making it takes seconds.
+@functools.cache
+def compressed_files() -> Path:
+    """What a hub makes of marimo's static files for browsers, kept likewise."""
+    files = static_files(kept_environment("marimo").python)
+    code = hashlib.sha256(Path(asset_store.__file__).read_bytes()).hexdigest()
+    store = asset_store.AssetStore(_kept() / f"assets-{code[:12]}")
+    store.add(files.version, files.directory)
+    if files.version not in store.complete:
+        store.compress(files.version)
+    return store.cache
 
-    Its files are links to those of the original, which nobody may write to. Elsewhere than on one file system with
-    it, the course makes its own.
+
+def lend(course: Path, *packages: str) -> None:
+    """Give a course that never had a hub what that would make first for ``packages``: making it takes seconds.
+
+    The files are links to those of the originals, which nobody may write to. Elsewhere than on one file system with
+    them, the course makes its own.
     """
-    place = course / ".mograder" / "environments"
-    if place.exists():
+    state = course / ".mograder"
+    environments = state / "environments"
+    if environments.exists():
         return
-    lent = with_marimo_alone()
-    place.parent.mkdir(mode=0o700, exist_ok=True)
-    place.mkdir()
-    copied = subprocess.run(["cp", "-al", lent.root, place], check=False, capture_output=True)
-    if copied.returncode:
-        subprocess.run(["rm", "-rf", place], check=True)
+    lent = kept_environment(*packages)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environments.mkdir()
+    for original, place in (lent.root, environments / lent.id), (compressed_files(), state / "assets"):
+        if subprocess.run(["cp", "-al", original, place], check=False, capture_output=True).returncode:
+            subprocess.run(["rm", "-rf", place], check=True)
+
+
+def _kept() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mograder-tests"

@@ -91,6 +91,14 @@ def publish(
     (directory / "files.json").write_text(json.dumps({"files": names, "type": type_}))
 
 
+def make_demo(root: Path) -> Path:
+    """The demo course, made and published by the command that a newcomer runs; its environment is a lent one."""
+    lend(root, "marimo", "matplotlib", "numpy")
+    command = [sys.executable, "-m", "mograder", "demo", str(root), "--prepare-only"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return root
+
+
 PROXY_SECRET = "proxy-canary-" + "p" * 20
 """What every hub here shares with its login proxy."""
 
@@ -147,7 +155,7 @@ def start(
     ``service``: as this user. ``through``: a command that ends by executing the rest of its words.
     """
     if service is None and (course / "hub-release" / "A1-Answer").is_dir():
-        lend(course)  # of a service, all files of a course are to be its own
+        lend(course, "marimo")  # of a service, all files of a course are to be its own
     python = service.python if service else sys.executable
     command = [*through, python, "-m", "mograder", "hub", "-C", str(course), "--headless", "--port", "0"]
     command += ["--host", "127.0.0.1", *(["--dev"] if dev else []), *arguments]
