@@ -18,7 +18,7 @@ from mograder.environments.uv import find_uv
 
 #: The version that the product is developed with comes first; then the supported ones that differ most from it.
 NEWEST = version("marimo")
-VERSIONS = (NEWEST, "0.24.2", "0.23.16", "0.20.4", "0.19.0")
+VERSIONS = (NEWEST, "0.23.16", "0.20.4", "0.19.0")
 
 
 def python_with_marimo(marimo: str, *, base: str = sys.executable, root: Path | None = None) -> Path:
