@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mograder.environments import Environment, Environments, Lock, Requirements, Step
+from mograder.environments import Environment, Environments, Lock, Requirements, Step, store
 from mograder.environments.store import TRUSTED_SECONDS, environment_id
 from mograder.errors import EnvironmentFailed, IndexUnreachable, UnusablePackages
 from tests.support.environments import NUMPY_NOTEBOOK
@@ -180,10 +180,30 @@ def test_an_environment_that_was_looked_at_is_trusted_for_a_minute_or_until_it_i
     environments.doubt(found)
     assert environments.find(lock) is None
 
-    trusting = Environments(root, clock=lambda: now)
-    trusting._trusted[found.id] = now
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "damage", [delete_a_module, add_a_start_hook, lose_the_interpreter, delete_everything]
+)
+def test_who_looked_at_every_file_once_notices_what_comes_and_goes_without_doing_so_again(
+    environment: Environment,
+    lock: Lock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[Path], None],
+) -> None:
+    now = 1000.0
+    environments = Environments(linked_copy(environment, tmp_path / "copy").root, clock=lambda: now)
+    found = environments.find(lock)
+    assert found
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_fingerprint", lambda _: pytest.fail("every file is looked at again"))
+        for _ in range(3):
+            now += TRUSTED_SECONDS
+            assert environments.find(lock) == found
+    damage(found.root)
     now += TRUSTED_SECONDS
-    assert trusting.find(lock) is None
+    assert environments.find(lock) is None
 
 
 @pytest.mark.real
