@@ -115,6 +115,6 @@ def test_a_head_that_came_before_is_read_once_and_judged_each_time(world: World,
         os.utime(roster, ns=(0, ord(names[0])))
         found = gate.identify(fields, PROXY).identity
         assert (found and found.user) == admitted
-    gate.sign_out(fields)
+    gate.sign_out(fields, "")
     assert gate.identify(fields, PROXY).identity is None
     assert gate.identify(fields, PROXY).grant.user == ""
