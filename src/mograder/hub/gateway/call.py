@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol, cast
 
 from mograder.hub.gateway import wire
 from mograder.hub.gateway.admission import Passage
 from mograder.hub.gateway.answers import refuse
-from mograder.hub.gateway.conduit import LARGE, Conduit, open_conduit
 from mograder.hub.gateway.core import Gateway
 from mograder.hub.gateway.model import Headers, Refusal, Save
 from mograder.hub.gateway.transports import set_reading
@@ -44,29 +42,10 @@ class Call:
     """A request on its way. Ends with one of `Caller.end` and `Caller.fail`, or with `abort`."""
 
     __slots__ = (
-        "_begun",
-        "_body_due",
-        "_caller",
-        "_chunked",
-        "_conduit",
-        "_entered",
-        "_gateway",
-        "_head",
-        "_heeded",
-        "_moved",
-        "_page_end",
-        "_passage",
-        "_paused",
-        "_pourable",
-        "_repeatable",
-        "_reused",
-        "_sent",
-        "_status",
-        "_upstream",
-        "_waiting",
-        "head_only",
+        "_begun", "_body_due", "_caller", "_chunked", "_entered", "_gateway", "_head", "_heeded", "_moved", "_page_end",
+        "_passage", "_paused", "_repeatable", "_reused", "_sent", "_status", "_upstream", "_waiting", "head_only",
         "over",
-    )
+    )  # fmt: skip
 
     def __init__(
         self, gateway: Gateway, passage: Passage, caller: Caller, length: int | None, chunked: bool
@@ -87,8 +66,6 @@ class Call:
         self._sent = 0
         self._moved = 0.0
         self._page_end = b""
-        self._conduit: Conduit | None = None
-        self._pourable = True
 
     # What the caller does.
 
@@ -154,22 +131,6 @@ class Call:
         if self._upstream is not None:
             set_reading(self._upstream.transport, False)
 
-    def pour(self, sink: asyncio.Transport) -> None:
-        """Let the rest of a large answer flow into ``sink`` by itself, once that has sent what it was given."""
-        upstream = self._upstream
-        if upstream is not None and self._pourable and not self._paused and upstream.left >= LARGE:
-            set_reading(upstream.transport, False)
-            asyncio.get_running_loop().call_soon(self._pour, upstream, sink)
-
-    def _pour(self, upstream: Upstream, sink: asyncio.Transport) -> None:
-        if upstream is not self._upstream or self._paused or sink.is_closing():
-            return
-        if not sink.get_write_buffer_size():
-            self._conduit = open_conduit(self, upstream.transport, sink, upstream.left, self._gateway.buffer)
-            self._pourable = self._conduit is not None
-        if self._conduit is None:  # for now, or at all
-            set_reading(upstream.transport, True)
-
     def resume_answer(self) -> None:
         """Read on."""
         self._paused = False
@@ -197,7 +158,7 @@ class Call:
         """Give up a call in which nothing moves."""
         self._heed()  # what is over within a second is not worth it
         limits, still = self._gateway.limits, now - self._moved
-        if self._paused or (self._conduit is not None and self._conduit.clogged):
+        if self._paused:
             if still > limits.stalled_seconds:
                 self._fail(refuse(408, "The answer was not read."))
         elif self._body_due:
@@ -238,9 +199,6 @@ class Call:
         """End; returns the caller, who is told why and then left alone: they hold on to this call."""
         caller, self._caller = self._caller, cast(Caller, None)
         self.over = True
-        if self._conduit is not None:
-            self._conduit.close()
-            self._conduit = None
         upstream, self._upstream = self._upstream, None
         self._waiting = None
         if upstream is not None:
@@ -261,32 +219,6 @@ class Call:
         caller = self._close()
         self._tell("failed")
         caller.fail(refusal)
-
-    # What the conduit calls.
-
-    def conduit_moves(self) -> None:
-        """See `Owner.conduit_moves`."""
-        self._moved = self._gateway.now()
-
-    def conduit_done(self, *, alone: bool) -> None:
-        """See `Owner.conduit_done`."""
-        upstream = self._end_of_conduit()
-        set_reading(upstream.transport, True)
-        upstream.skip(upstream.left, alone=alone)
-
-    def conduit_torn(self) -> None:
-        """See `Owner.conduit_torn`."""
-        self._end_of_conduit().drop()
-        self.answer_lost(Lost.MIDWAY)
-
-    def conduit_cut(self) -> None:
-        """See `Owner.conduit_cut`."""
-        self._end_of_conduit()
-        self._fail(refuse(408, "The answer was not read."))
-
-    def _end_of_conduit(self) -> Upstream:
-        self._conduit = None
-        return cast(Upstream, self._upstream)  # it is there as long as the conduit is
 
     # What the connection calls.
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from mograder.hub.gateway.admission import Admission
-from mograder.hub.gateway.conduit import BUFFER
 from mograder.hub.gateway.known import Known, Memory
 from mograder.hub.gateway.model import Activity, Door
 from mograder.hub.gateway.options import Options
@@ -38,7 +37,6 @@ class Gateway:
         self.pool = Pool(self.limits)
         self.heads: Memory[Known] = Memory()  # of requests without a body
         self.seats = Seats(self.limits.connections, self.limits.connections_per_address)
-        self.buffer = memoryview(bytearray(BUFFER))
         self._mortals: set[Mortal] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._reported: dict[tuple[str, Activity], float] = {}

@@ -236,8 +236,6 @@ class SessionExchange(Exchange):
             self.client.transport.write(b"".join(out))
         elif out:
             self.client.transport.writelines(out)
-        if self._begun and not self._chunked:
-            self._call.pour(self.client.transport)
 
     def end(self) -> None:
         """See `Caller.end`."""

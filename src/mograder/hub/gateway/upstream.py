@@ -124,20 +124,6 @@ class Upstream(asyncio.Protocol):
         """Never use this connection for another request."""
         self._reusable = False
 
-    @property
-    def left(self) -> int:
-        """How many bytes of a body of declared length have not come yet; 0 for any other."""
-        return (self._left or 0) if self._head_done else 0
-
-    def skip(self, size: int, *, alone: bool = True) -> None:
-        """Take note that ``size`` bytes of the body went another way; ``alone``: nothing waits behind them."""
-        self._left = self.left - size
-        self._reusable = self._reusable and alone
-        if not self._left:
-            self._ended = True
-            self._parser = httptools.HttpResponseParser(self)  # the old one still waits for this body
-        self._settle()
-
     def keep_an_ear(self) -> None:
         """Be ready for an answer that comes before the request is complete.
 

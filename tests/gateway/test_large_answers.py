@@ -1,175 +1,16 @@
-"""Large answers, whose bytes go past the event loop's transports: whole, bounded, torn only visibly."""
+"""Large answers: whole, bounded in memory, torn only visibly, and nothing is left behind, wherever one side stops."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import socket
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mograder.hub.gateway.conduit import BUFFER, Conduit, open_conduit
 from tests.gateway.client import Connection, Hub, Torn, eventually
 from tests.gateway.conftest import hub_process
 from tests.gateway.test_call import FLAT, settled
-
-MEBIBYTE = 1 << 20
-
-
-class Owner:
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self.moves = 0
-        self.news = asyncio.Event()
-
-    def _tell(self, what: str) -> None:
-        self.told.append(what)
-        self.news.set()
-
-    def conduit_moves(self) -> None:
-        self.moves += 1
-
-    def conduit_done(self, *, alone: bool) -> None:
-        self._tell("done" if alone else "done, not alone")
-
-    def conduit_torn(self) -> None:
-        self._tell("torn")
-
-    def conduit_cut(self) -> None:
-        self._tell("cut")
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-Session = Callable[[socket.socket, threading.Event], None]
-
-
-def carry(size: int, session: Session, browser: Callable[[socket.socket], object]) -> list[str]:
-    """Let ``session`` and ``browser`` talk through a conduit of ``size`` bytes; what its owner was told.
-
-    The session also gets an event that says when that is.
-    """
-    theirs, source = socket.socketpair()
-    sink, ours = socket.socketpair()
-    told = threading.Event()
-
-    async def main() -> list[str]:
-        owner = Owner()
-        conduit = Conduit(owner, source, sink, size, memoryview(bytearray(BUFFER)))
-        threads = [
-            threading.Thread(target=session, args=(theirs, told)),
-            threading.Thread(target=browser, args=(ours,)),
-        ]
-        for thread in threads:
-            thread.start()
-        async with asyncio.timeout(20):
-            await owner.news.wait()
-        told.set()
-        conduit.close()  # once more does no harm
-        await asyncio.to_thread(lambda: [thread.join() for thread in threads])
-        return owner.told
-
-    with theirs, ours:
-        heard = asyncio.run(main())
-    assert source.fileno() == sink.fileno() == -1
-    return heard
-
-
-def sends(data: bytes) -> Session:
-    def send(end: socket.socket, _told: threading.Event) -> None:
-        end.sendall(data)
-        end.close()
-
-    return send
-
-
-def reads(size: int, into: list[bytes]) -> Callable[[socket.socket], None]:
-    def read(end: socket.socket) -> None:
-        got = b""
-        while len(got) < size and (piece := end.recv(1 << 20)):
-            got += piece
-        into.append(got)
-
-    return read
-
-
-def holds(data: bytes) -> Session:
-    def send(end: socket.socket, told: threading.Event) -> None:
-        end.sendall(data)
-        told.wait(20)
-
-    return send
-
-
-@pytest.mark.parametrize("size", [1, BUFFER, BUFFER + 1, 5 * MEBIBYTE])
-def test_all_is_moved_and_not_a_byte_more(size: int) -> None:
-    data, got = os.urandom(size), list[bytes]()
-    assert carry(size, holds(data), reads(size, got)) == ["done"]
-    assert got == [data]
-
-
-def test_what_waits_behind_the_body_is_left_where_it_is_and_said() -> None:
-    data, got = os.urandom(MEBIBYTE), list[bytes]()
-    session = holds(data + b"HTTP/1.1 200 OK\r\n")
-    assert carry(MEBIBYTE, session, reads(MEBIBYTE, got)) == ["done, not alone"]
-    assert got == [data]
-
-
-def test_a_session_that_ends_too_early_is_torn() -> None:
-    got = list[bytes]()
-    assert carry(2 * MEBIBYTE, sends(b"a" * MEBIBYTE), reads(MEBIBYTE, got)) == ["torn"]
-
-
-def test_a_browser_that_vanishes_is_noticed() -> None:
-    def session(end: socket.socket, _told: threading.Event) -> None:
-        with pytest.raises(OSError):
-            while True:
-                end.sendall(b"a" * MEBIBYTE)
-
-    def browser(end: socket.socket) -> None:
-        end.recv(1000)
-        end.close()
-
-    assert carry(1 << 40, session, browser) == ["cut"]
-
-
-def test_without_descriptors_there_is_no_conduit_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Plugged(asyncio.Transport):
-        def __init__(self, **extra: object) -> None:
-            super().__init__(extra)
-
-    async def main() -> None:
-        a, b = socket.socketpair()
-        with a, b:
-            whole, buffer = (Plugged(socket=a), Plugged(socket=b)), memoryview(bytearray(10))
-            before = descriptors()
-            assert open_conduit(Owner(), whole[0], Plugged(socket=b, sslcontext=object()), 1, buffer) is None
-            assert open_conduit(Owner(), whole[0], Plugged(), 1, buffer) is None
-            real, left = os.dup, [1]
-
-            def scarce(descriptor: int) -> int:
-                if not left:
-                    raise OSError(24, "Too many open files")
-                left.pop()
-                return real(descriptor)
-
-            monkeypatch.setattr(os, "dup", scarce)
-            assert open_conduit(Owner(), *whole, 1, buffer) is None
-            assert open_conduit(Owner(), *whole, 1, buffer) is None
-            monkeypatch.setattr(os, "dup", real)
-            conduit = open_conduit(Owner(), *whole, 1, buffer)
-            assert conduit is not None and descriptors() == before + 2
-            conduit.close()
-            assert descriptors() == before
-
-    asyncio.run(main())
 
 
 def drained(connection: Connection, size: int) -> bytes:
@@ -179,9 +20,6 @@ def drained(connection: Connection, size: int) -> bytes:
         got += connection.socket.recv(1 << 20)
     connection.buffer = bytes(got[size:])
     return bytes(got[:size])
-
-
-# In the whole gateway: ``spliced`` runs on uvloop, ``hasty`` on asyncio with all time-outs at one second.
 
 
 @pytest.mark.parametrize("size", [300_000, 5_000_000, 50_000_000])
