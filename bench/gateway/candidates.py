@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,6 +32,7 @@ http {{
     location = /authz {{
       internal; proxy_pass http://hub; proxy_pass_request_body off; proxy_http_version 1.1;
       proxy_set_header Content-Length ""; proxy_set_header Connection ""; proxy_set_header Upgrade "";
+      proxy_set_header X-Original-URI $request_uri; proxy_set_header X-Original-Method $request_method;
     }}
     location / {{
       auth_request /authz; auth_request_set $session $upstream_http_x_session_socket;
@@ -46,6 +48,10 @@ http {{
 """
 
 
+# Of the same length, for who does not ask.
+NO_COOKIE = "mograder_hub=" + "x" * 43
+
+
 @dataclass
 class Running:
     """A candidate at work: where to send requests, and the processes that it costs."""
@@ -53,6 +59,7 @@ class Running:
     name: str
     port: int
     processes: list[int]
+    cookie: str = NO_COOKIE
 
     def cpu(self) -> float:
         """Return the CPU time used so far, in seconds."""
@@ -123,20 +130,27 @@ def start(stack: ExitStack, name: str, directory: Path, socket_path: str, direct
     if name == "direct":
         return Running(name, direct, [])
     if name in ("protocol", "asgi", "httpx"):
-        command = (sys.executable, "-m", "bench.gateway.hub", name, socket_path)
-        pid, port = stack.enter_context(process(*command, core=PROXY_CORE))
-        return Running(name, int(port), [pid])
+        pid, port, cookie = _hub(stack, name, directory, socket_path)
+        return Running(name, port, [pid], cookie)
     if name == "nginx":
         return _nginx(stack, directory, socket_path)
     return _configurable_http_proxy(stack, direct)
+
+
+def _hub(stack: ExitStack, variant: str, directory: Path, socket_path: str) -> tuple[int, int, str]:
+    """Start `bench.gateway.hub` over a course of its own; its process id, port and cookie."""
+    course = stack.enter_context(tempfile.TemporaryDirectory(dir=directory))
+    command = (sys.executable, "-m", "bench.gateway.hub", variant, course, socket_path)
+    pid, said = stack.enter_context(process(*command, core=PROXY_CORE))
+    port, cookie = said.split()
+    return pid, int(port), cookie
 
 
 def _nginx(stack: ExitStack, directory: Path, socket_path: str) -> Running | None:
     program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         return None
-    command = (sys.executable, "-m", "bench.gateway.hub", "authz", socket_path)
-    pid, hub = stack.enter_context(process(*command, core=PROXY_CORE))
+    pid, hub, cookie = _hub(stack, "authz", directory, socket_path)
     port = free_port()
     configuration = directory / "nginx.conf"
     configuration.write_text(NGINX.format(dir=directory, hub=hub, port=port))
@@ -144,7 +158,7 @@ def _nginx(stack: ExitStack, directory: Path, socket_path: str) -> Running | Non
         process(program, "-c", str(configuration), core=PROXY_CORE, first_line=False)
     )
     wait_for(port)
-    return Running("nginx", port, [pid, nginx])
+    return Running("nginx", port, [pid, nginx], cookie)
 
 
 def _configurable_http_proxy(stack: ExitStack, direct: int) -> Running | None:

@@ -18,13 +18,20 @@ from websockets.exceptions import ConnectionClosed
 HOP = {"connection", "keep-alive", "te", "trailers", "transfer-encoding", "upgrade", "host", "content-length"}
 
 
-def proxy(hub: Any, session: str, viewer: Callable[[Any], str | None]) -> Starlette:
-    """Return the application; ``hub`` answers what is not for the session."""
+Decide = Callable[[str, bytes, Any, str], Any]
+
+
+def proxy(hub: Any, session: str, decide: Decide) -> Starlette:
+    """Return the application; ``hub`` answers what is not for the session, ``decide`` says who may pass to it."""
     limits = httpx.Limits(max_connections=200, max_keepalive_connections=100)
     client = httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=session, limits=limits), timeout=60)
 
+    def may_pass(scope: Any) -> bool:
+        target = scope["raw_path"]
+        return decide(scope.get("method", "GET"), target, scope["headers"], scope["client"][0]) is not None
+
     async def carry(request: Request) -> Response:
-        if viewer(request.scope["headers"]) != request.path_params["user"]:
+        if not may_pass(request.scope):
             return Response(status_code=403)
         headers = {key: value for key, value in request.headers.items() if key not in HOP}
         answer = await client.request(
@@ -34,7 +41,7 @@ def proxy(hub: Any, session: str, viewer: Callable[[Any], str | None]) -> Starle
         return Response(answer.content, answer.status_code, kept)
 
     async def relay(socket: WebSocket) -> None:
-        if viewer(socket.scope["headers"]) != socket.path_params["user"]:
+        if not may_pass(socket.scope):
             await socket.close(1008)
             return
         async with unix_connect(session, f"ws://session{socket.url.path}", max_size=None) as upstream:
@@ -67,5 +74,6 @@ def proxy(hub: Any, session: str, viewer: Callable[[Any], str | None]) -> Starle
     path = "/edit/user/{user}/{item}/{rest:path}"
     methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"]
     return Starlette(
-        routes=[Route(path, carry, methods=methods), WebSocketRoute(path, relay), Mount("/", hub)]
+        routes=[Route(path, carry, methods=methods), WebSocketRoute(path, relay), Mount("/", hub)],
+        lifespan=lambda _: hub.router.lifespan_context(hub),
     )

@@ -1,116 +1,205 @@
-"""The process that is measured: ``python -m bench.gateway.hub VARIANT SESSION_SOCKET`` prints its port.
+"""The process that is measured: ``python -m bench.gateway.hub VARIANT COURSE SOCKET`` prints its port and a cookie.
 
-VARIANT: "protocol" and "asgi" are the product's gateway in its two forms, "httpx" is the usual proxy of an
-application, "authz" answers nginx's ``auth_request`` as a route of an application does.
+VARIANT: "protocol" and "asgi" are the product's gateway in its two forms, in front of the whole hub; "httpx" is the
+usual proxy of an application, "authz" answers nginx's ``auth_request`` as a route of an application does. Who may pass
+is decided by the product's own door in all of them, for the cookie of a person who is logged in.
 """
 
 from __future__ import annotations
 
-import functools
+import asyncio
+import dataclasses
 import gc
-import hashlib
-import hmac
+import os
 import socket
 import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from mograder.course import Course
+from mograder.hub.app import Hub, build
 from mograder.hub.gateway.asgi import GatewayApp
-from mograder.hub.gateway.model import Activity, Refusal, RequestHead, Route, Save, Target
-from mograder.hub.gateway.options import Limits, Options
-from mograder.hub.gateway.protocol import protocol_class
+from mograder.hub.gateway.attach import attach
+from mograder.hub.gateway.model import Headers, RequestHead, Target
+from mograder.hub.gateway.options import Limits
+from mograder.hub.gateway.options import Options as GatewayOptions
+from mograder.hub.gateway.routing import Place, Router
+from mograder.hub.identity.gate import COOKIE
+from mograder.hub.identity.model import Role
+from mograder.hub.server import gateway_options
+from mograder.hub.settings import Options, combine, make_directories
+from mograder.hub.store.state import SessionTable
+from mograder.sessions.model import Handle, LaunchSpec, Session, SessionKey, State, Use
 
-SECRET = b"measured, not kept"
 PREFIX = "/edit/user/alice/A1/"
+# One person asks as fast as they are answered here. Everything is counted as always, and nothing refused.
+CONFIG = """[hub]
+session_requests_per_minute = 1000000000
+websockets_per_user = 100000
+"""
 
 
-def cookie() -> str:
-    """Return the cookie of the person who is measured."""
-    return "hub=alice." + hmac.new(SECRET, b"alice", hashlib.sha256).hexdigest()
+class Running:
+    """A launcher whose one session, in C, runs already: implements `mograder.sessions.launchers.base.Launcher`."""
+
+    name = "bench"
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def shutdown(self) -> None: ...
+
+    def prepare(self, workspace: Path, user: str) -> None: ...
+
+    async def warm(self, environment: str, python: Path, notebook: Path) -> None: ...
+
+    def promise(self, spec: LaunchSpec) -> Handle:
+        raise NotImplementedError
+
+    async def launch(self, spec: LaunchSpec) -> Handle:
+        raise NotImplementedError
+
+    async def stop(self, handle: Handle) -> None: ...
+
+    async def end_others(self, known: Iterable[Handle]) -> None: ...
+
+    def alive(self, handle: Handle) -> bool:
+        return True
+
+    async def wait(self, handle: Handle) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async def measure(self, handles: Iterable[Handle]) -> list[Use | None]:
+        return [None for _ in handles]
 
 
-@functools.lru_cache(maxsize=4096)
-def person(value: bytes) -> str | None:
-    name, _, mac = value.partition(b".")
-    good = hmac.new(SECRET, name, hashlib.sha256).hexdigest().encode()
-    return name.decode() if hmac.compare_digest(mac, good) else None
+def hub(course: Path, session: str) -> tuple[Hub, str]:
+    """Return a hub over ``course`` that has one session, and the cookie of the session's owner."""
+    course.mkdir(parents=True, exist_ok=True)
+    (course / "mograder.toml").write_text(CONFIG)
+    (course / "allowed_users.txt").write_text("alice\n")
+    settings = combine(Course.load(course), Options(), "s" * 40)
+    make_directories(settings)
+    made = build(settings, Running())
+    key, now = SessionKey("edit", "alice", "A1"), time.time()
+    home = settings.state_dir / "sessions" / "bench"
+    home.mkdir(parents=True)
+    row = Session(
+        "bench",
+        key,
+        State.READY,
+        Path(session),
+        home,
+        now,
+        now,
+        notebook="A1.py",
+        handle=Handle(os.getpid(), 0.0),
+    )
+    SessionTable(made.engine).save(row)
+    return made, f"{COOKIE}={made.app.state.logins.begin('alice', Role.STUDENT, 'proxy')}"
 
 
-def viewer(headers: Any) -> str | None:
-    for name, value in headers:
-        if name == b"cookie":
-            for part in value.split(b";"):
-                key, _, content = part.strip().partition(b"=")
-                if key == b"hub":
-                    return person(content)
-    return None
+def options(made: Hub) -> GatewayOptions:
+    """The product's, but that one person and one session may have all connections."""
+    chosen = gateway_options(made)
+    limits = Limits(connections_per_session=4000, connections_per_user=4000, connections_per_address=10_000)
+    return dataclasses.replace(chosen, limits=limits)
 
 
-class Door:
-    """Signed cookie, one session."""
+class Decision:
+    """What a route that answers ``auth_request`` calls: the product's router and door."""
 
-    def __init__(self, session: str) -> None:
-        self.target = Target(session, PREFIX, "measured", "A1.py")
+    def __init__(self, made: Hub) -> None:
+        self._door = made.door
+        self._router = Router(gateway_options(made).legal_name)
 
-    def admit(self, route: Route, head: RequestHead) -> Target | Refusal:
-        return self.target if viewer(head.headers) == route.user else Refusal(403)
-
-    def refused(self, route: Route, head: RequestHead, refusal: Refusal) -> None: ...
-
-    def activity(self, session_id: str, kind: Activity) -> None: ...
-
-    def save(self, session_id: str, stage: Save) -> None: ...
-
-    def upstream_lost(self, session_id: str) -> None: ...
+    def __call__(self, method: str, target: bytes, headers: Headers, client: str) -> Target | None:
+        place = self._router.find(target)
+        if not isinstance(place, Place):
+            return None
+        admitted = self._door.admit(place.route, RequestHead(method, target, headers, client, "http", False))
+        return admitted if isinstance(admitted, Target) else None
 
 
-async def hub(scope: Any, receive: Any, send: Any) -> None:
-    """Say yes to who is signed in, and nothing else."""
-    status = 200 if viewer(scope["headers"]) else 401
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})
+def authz(made: Hub) -> Any:
+    """Return the application that nginx asks. Its last route is everything else of the hub's, its lifespan included."""
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+    decide = Decision(made)
+
+    async def answer(request: Request) -> Response:
+        headers, client = request.scope["headers"], request.client
+        asked = request.headers["x-original-uri"].encode("latin-1")
+        target = decide(request.headers["x-original-method"], asked, headers, client.host if client else "")
+        if target is None:
+            return Response(status_code=401)
+        return Response(status_code=204, headers={"x-session-socket": target.socket_path})
+
+    return Starlette(
+        routes=[Route("/authz", answer)], lifespan=lambda _: made.app.router.lifespan_context(made.app)
+    )
 
 
-def settings(variant: str, session: str) -> dict[str, Any]:
-    options = Options(limits=Limits(connections_per_session=4000))
+def with_nothing(app: Any) -> Any:
+    """Return ``app`` with one path that is answered with nothing at all: what every answer through uvicorn costs."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") != "/hub/nothing":
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    return answer
+
+
+def settings(variant: str, made: Hub, session: str) -> dict[str, Any]:
+    if variant == "authz":
+        return {"app": authz(made), "http": "httptools"}
     if variant == "httpx":
         from bench.gateway.httpx_proxy import proxy
 
-        return {"app": proxy(hub, session, viewer), "http": "httptools"}
-    if variant == "authz":
-        from starlette.applications import Starlette
-        from starlette.requests import Request
-        from starlette.responses import Response
-        from starlette.routing import Route as Path
-
-        async def authz(request: Request) -> Response:
-            status = 204 if viewer(request.scope["headers"]) else 401
-            return Response(status_code=status, headers={"x-session-socket": session})
-
-        return {"app": Starlette(routes=[Path("/authz", authz)]), "http": "httptools"}
+        return {"app": proxy(made.app, session, Decision(made)), "http": "httptools"}
+    app = with_nothing(made.app)
     if variant == "asgi":
-        return {"app": GatewayApp(hub, Door(session), options), "http": "httptools"}
-    return {"app": hub, "http": protocol_class(Door(session), options)}
+        return {"app": GatewayApp(app, made.door, options(made)), "http": "httptools"}
+    attached = attach(app, made.door, options(made))
+    assert attached.trouble is None
+    return {"app": attached.app, **attached.settings}
 
 
-def main(variant: str, session: str) -> None:
+class Server(uvicorn.Server):
+    """Collects garbage as the product's server does, and says when it is ready."""
+
+    ready = ""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        print(self.ready, flush=True)
+
+
+def main(variant: str, course: str, session: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    made, cookie = hub(Path(course), session)
+    chosen = {"proxy_headers": False, "server_header": False, **settings(variant, made, session)}
     config = uvicorn.Config(
-        **settings(variant, session),
-        loop="uvloop",
-        lifespan="off",
-        proxy_headers=False,
-        server_header=False,
-        access_log=False,
-        log_level="error",
-        timeout_graceful_shutdown=1,
+        **chosen, loop="uvloop", log_config=None, access_log=False, timeout_graceful_shutdown=1
     )
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
-    print(listener.getsockname()[1], flush=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    server = Server(config)
+    server.ready = f"{listener.getsockname()[1]} {cookie}"
+    server.run(sockets=[listener])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:])

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.gateway import candidates, hub
+from bench.gateway import candidates
 from bench.gateway.candidates import LOAD_CORE, PATH, Running
 from bench.gateway.report import GatewaySheet
 
@@ -38,9 +38,10 @@ class Bench:
         self.load = load
         self.seconds = seconds
         self.crowd = crowd
-        self.headers = f"Cookie: {hub.cookie()}\r\n"
+        self.headers = ""
 
     def measure(self, candidate: Running) -> dict[str, float]:
+        self.headers = f"Cookie: {candidate.cookie}\r\n"
         found: dict[str, float] = {}
         self._gets(candidate, found)
         self._bulk(candidate, found)
@@ -134,7 +135,7 @@ def run(
 ) -> GatewaySheet:
     """Measure, each thing for ``seconds``; "1000 connections" are ``crowd``."""
     samples: dict[str, list[dict[str, float]]] = {}
-    with tempfile.TemporaryDirectory(prefix="gwbench-") as name:
+    with tempfile.TemporaryDirectory(prefix="gwbench-", dir="/var/tmp") as name:
         directory = Path(name)
         directory.chmod(0o755)  # nginx's worker may be another user
         bench = Bench(build(directory), seconds, crowd)

@@ -193,6 +193,20 @@ async def _sized(exchange: Exchange) -> None:
     exchange.answer(b"s" * exchange.number("n"))
 
 
+@handler("dielate")
+async def _die_late(exchange: Exchange) -> None:
+    """Announce ``n`` bytes, and end with a few missing."""
+    size = exchange.number("n")
+    exchange.raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"d" * (size - 10), close=True)
+
+
+@handler("twice")
+async def _twice(exchange: Exchange) -> None:
+    """Answer with ``n`` bytes, and once more without being asked."""
+    exchange.answer(b"t" * exchange.number("n"))
+    exchange.answer(b"POISON")
+
+
 @handler("stream")
 async def _stream(exchange: Exchange) -> None:
     left = exchange.number("n")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mograder.hub.identity.gate import Gate, GateSettings
+from mograder.hub.gateway.known import Known
+from mograder.hub.identity.gate import COOKIE, Gate, GateSettings
 from mograder.hub.identity.ledger import Ledger
 from mograder.hub.identity.logins import Logins
 from mograder.hub.identity.roster import Roster
@@ -100,3 +102,19 @@ def test_who_sets_the_proxy_up_hears_what_is_missing_and_nothing_else(
 def test_the_settings_show_no_secret() -> None:
     shown = repr(GateSettings("the-secret", False, "X-Remote-User", (), frozenset(), "the-proxys"))
     assert "the-secret" not in shown and "the-proxys" not in shown
+
+
+def test_a_head_that_came_before_is_read_once_and_judged_each_time(world: World, tmp_path: Path) -> None:
+    gate = world.gate(PROXY)
+    cookie = gate.identify([NAMED, PROOF], PROXY).new_cookie
+    assert cookie
+    fields = Known([(b"cookie", f"{COOKIE}={cookie}".encode())])
+    roster = tmp_path / "allowed_users.txt"
+    for names, admitted in (("ada", "ada"), ("bob", None), ("ada", "ada")):
+        roster.write_text(names)
+        os.utime(roster, ns=(0, ord(names[0])))
+        found = gate.identify(fields, PROXY).identity
+        assert (found and found.user) == admitted
+    gate.sign_out(fields, "")
+    assert gate.identify(fields, PROXY).identity is None
+    assert gate.identify(fields, PROXY).grant.user == ""

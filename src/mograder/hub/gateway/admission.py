@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from mograder.hub.gateway import surface
 from mograder.hub.gateway.answers import https_fields, refuse
-from mograder.hub.gateway.headers import Pairs, security_fields, to_browser, to_session
+from mograder.hub.gateway.headers import security_fields, to_browser, to_session
+from mograder.hub.gateway.known import Known, read
 from mograder.hub.gateway.model import Activity, Door, Headers, Refusal, RequestHead, Route, Target
 from mograder.hub.gateway.names import encode_path
 from mograder.hub.gateway.options import Options
@@ -36,6 +37,17 @@ class Passage:
     page_end: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Bearings:
+    """Where a request comes from as its head tells, and why it is refused if that is wrong. ``name``: the host."""
+
+    host: bytes
+    name: str
+    scheme: str
+    origin: str
+    refusal: Refusal | None
+
+
 class Admission:
     """Applies the rules that hold for every session, and asks the hub's door about this one."""
 
@@ -48,24 +60,32 @@ class Admission:
 
     def decide(self, place: Place | Refusal, head: RequestHead) -> Passage | Refusal:
         """Return passage to the session at ``place``, or why not."""
-        host, scheme, from_proxy = self._seen_as(head)
+        seen = read(self._bearings, head.headers, head.method, head.client, head.scheme, head.is_websocket)
         if isinstance(place, Refusal):
-            return _under(scheme, place)
-        refusal = self._host_refused(host, from_proxy)
-        if refusal is not None:
-            return self._refused(refusal, place.route, head, scheme)
-        origin = f"{scheme}://{host.decode('ascii')}"
-        refusal = _method_refused(head) or _foreign(head, origin) or self._service_worker(head)
-        if refusal is not None:
-            return self._refused(refusal, place.route, head, scheme)
-        head.scheme, head.host = scheme, host.decode("ascii")  # in place: a copy is a twentieth of a request
+            return _under(seen.scheme, place)
+        if seen.refusal is not None:
+            return self._refused(seen.refusal, place.route, head, seen.scheme)
+        head.scheme, head.host = seen.scheme, seen.name  # in place: a copy is a twentieth of a request
         target = self.door.admit(place.route, head)
         if isinstance(target, Refusal):
-            return _under(scheme, target)
-        passage = self._on_the_surface(place, target, head, host, origin)
+            return _under(seen.scheme, target)
+        passage = self._on_the_surface(place, target, head, seen)
         if isinstance(passage, Refusal):
-            return self._refused(passage, place.route, head, scheme)
+            return self._refused(passage, place.route, head, seen.scheme)
         return passage
+
+    def _bearings(
+        self, headers: Headers, method: str, client: str, scheme: str, is_websocket: bool
+    ) -> Bearings:
+        head = RequestHead(method, b"", headers, client, scheme, is_websocket)
+        host, scheme, from_proxy = self._seen_as(head)
+        refusal = self._host_refused(host, from_proxy)
+        if refusal is not None:
+            return Bearings(host, "", scheme, "", refusal)
+        name = host.decode("ascii")
+        origin = f"{scheme}://{name}"
+        refusal = _method_refused(head) or _foreign(head, origin) or self._service_worker(head)
+        return Bearings(host, name, scheme, origin, refusal)
 
     def _host_refused(self, host: bytes, from_proxy: bool) -> Refusal | None:
         if not _HOST.fullmatch(host):
@@ -89,7 +109,7 @@ class Admission:
         return _under(scheme, refusal)
 
     def _on_the_surface(
-        self, place: Place, target: Target, head: RequestHead, host: bytes, origin: str
+        self, place: Place, target: Target, head: RequestHead, seen: Bearings
     ) -> Passage | Refusal:
         path, _, query = place.rest.partition(b"?")
         if not surface.may_pass(
@@ -105,8 +125,8 @@ class Admission:
             target,
             prefix,
             prefix + place.rest,
-            host,
-            origin,
+            seen.host,
+            seen.origin,
             _meaning(head.method, path),
             head.method == "POST" and path == surface.SAVE,
             target.page_end if head.method == "GET" and not path else b"",
@@ -118,41 +138,46 @@ class Admission:
         again = self.door.admit(passage.route, passage.head)
         return again if isinstance(again, Refusal) else refuse(502, "The session does not answer.")
 
-    def request_fields(self, passage: Passage) -> Pairs:
+    def request_fields(self, passage: Passage) -> Headers:
         """Return the fields that the session sees, without framing."""
-        fields = to_session(
-            passage.head.headers,
-            host=passage.host,
-            scheme=passage.origin.partition(":")[0].encode("ascii"),
-            prefix=passage.prefix,
-            cookie_names=self.options.cookie_names,
-        )
+        head = passage.head
+        fields = read(self._to_session, head.headers, passage.host, head.scheme, passage.prefix)
         if passage.url.startswith(b"public/", len(passage.prefix)):
             # marimo wants to hear whose files these are, by a service worker of its own, which may not start here.
             fields = [pair for pair in fields if pair[0] != b"x-notebook-id"]
             fields.append((b"x-notebook-id", quote(passage.target.notebook, safe="~()*!.'").encode("ascii")))
         return fields
 
-    def answer_fields(self, passage: Passage, headers: Headers) -> Pairs:
+    def _to_session(self, headers: Headers, host: bytes, scheme: str, prefix: bytes) -> Headers:
+        names = self.options.cookie_names
+        crossing = to_session(
+            headers, host=host, scheme=scheme.encode("ascii"), prefix=prefix, cookie_names=names
+        )
+        return Known(crossing) if type(headers) is Known else crossing
+
+    def answer_fields(self, passage: Passage, headers: Headers) -> Headers:
         """Return the fields that the browser sees, without framing.
 
         Raises:
             Malformed: the answer must not reach the browser.
         """
+        if type(headers) is Known:  # none of them is a redirect: those depend on the whole URL
+            return read(self._to_browser, headers, passage.origin, passage.prefix)
+        return self._to_browser(headers, passage.origin, passage.prefix, passage.url)
+
+    def _to_browser(self, headers: Headers, origin: str, prefix: bytes, url: bytes = b"/") -> Headers:
         options = self.options
-        return to_browser(
-            headers,
-            url=passage.origin + passage.url.decode("latin-1"),
-            prefix=passage.prefix,
-            cookie_names=options.cookie_names,
-            security=security_fields(
-                passage.origin,
-                passage.prefix.decode("ascii"),
-                options.assets_path,
-                options.extra_sources,
-                options.shared_origin,
-            ),
+        security = security_fields(
+            origin, prefix.decode("ascii"), options.assets_path, options.extra_sources, options.shared_origin
         )
+        crossing = to_browser(
+            headers,
+            url=origin + url.decode("latin-1"),
+            prefix=prefix,
+            cookie_names=options.cookie_names,
+            security=security,
+        )
+        return Known(crossing) if type(headers) is Known else crossing
 
     def _seen_as(self, head: RequestHead) -> tuple[bytes, str, bool]:
         """Return host and scheme as the browser sees them, and whether the proxy says so."""

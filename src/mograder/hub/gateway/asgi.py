@@ -19,8 +19,7 @@ from mograder.hub.gateway.asgi_socket import carry_socket
 from mograder.hub.gateway.call import Call
 from mograder.hub.gateway.core import Gateway
 from mograder.hub.gateway.guard import HeadGuard
-from mograder.hub.gateway.headers import Pairs
-from mograder.hub.gateway.model import UNIX, Door, Refusal, RequestHead
+from mograder.hub.gateway.model import UNIX, Door, Headers, Refusal, RequestHead
 from mograder.hub.gateway.names import encode_path
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.routing import Place
@@ -175,8 +174,9 @@ class _Carrier:
 
     # What the call calls.
 
-    def begin(self, status: int, fields: Pairs, length: int | None, bodiless: bool) -> None:
+    def begin(self, status: int, headers: Headers, length: int | None, bodiless: bool) -> None:
         """See `Caller.begin`."""
+        fields = list(headers)
         if length is not None and (not bodiless or self._call.head_only):
             fields.append((b"content-length", b"%d" % length))
         if self._call.body_due:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
 from mograder.hub.gateway import wire
 from mograder.hub.gateway.admission import Passage
 from mograder.hub.gateway.answers import refuse
 from mograder.hub.gateway.core import Gateway
-from mograder.hub.gateway.headers import Pairs
 from mograder.hub.gateway.model import Headers, Refusal, Save
 from mograder.hub.gateway.transports import set_reading
 from mograder.hub.gateway.upstream import Lost, Upstream
@@ -20,7 +19,7 @@ _VALIDATORS = frozenset((b"etag", b"last-modified"))  # of the session's page, w
 class Caller(Protocol):
     """Whoever carries a call's answer to the browser."""
 
-    def begin(self, status: int, fields: Pairs, length: int | None, bodiless: bool) -> None:
+    def begin(self, status: int, fields: Headers, length: int | None, bodiless: bool) -> None:
         """Take the head of the answer, already filtered, without framing."""
 
     def go_on(self, data: bytes) -> None:
@@ -42,6 +41,12 @@ class Caller(Protocol):
 class Call:
     """A request on its way. Ends with one of `Caller.end` and `Caller.fail`, or with `abort`."""
 
+    __slots__ = (
+        "_begun", "_body_due", "_caller", "_chunked", "_entered", "_gateway", "_head", "_heeded", "_moved", "_page_end",
+        "_passage", "_paused", "_repeatable", "_reused", "_sent", "_status", "_upstream", "_waiting", "head_only",
+        "over",
+    )  # fmt: skip
+
     def __init__(
         self, gateway: Gateway, passage: Passage, caller: Caller, length: int | None, chunked: bool
     ) -> None:
@@ -54,7 +59,7 @@ class Call:
         self._body_due = chunked or bool(length)
         self._repeatable = passage.head.method in _REPEATABLE and not self._body_due
         self._head = _head(gateway, passage, length, chunked)
-        self._waiting: list[bytes] | None = []  # body that came before there was a connection
+        self._waiting: list[bytes] | None = [] if self._body_due else None  # what came before a connection
         self._upstream: Upstream | None = None
         self._entered = self._reused = self._begun = self._paused = self._heeded = False
         self._status = 0
@@ -78,7 +83,7 @@ class Call:
         upstream = gateway.pool.take(target, now)
         self._reused = upstream is not None
         if upstream is None:
-            gateway.spawn(self._dial())
+            self._redial()
         else:
             self._attach(upstream)
 
@@ -165,6 +170,10 @@ class Call:
 
     # The connection.
 
+    def _redial(self) -> None:
+        self._waiting = self._waiting or []
+        self._gateway.spawn(self._dial())
+
     async def _dial(self) -> None:
         try:
             upstream = await self._gateway.pool.dial(self._passage.target)
@@ -179,13 +188,16 @@ class Call:
 
     def _attach(self, upstream: Upstream) -> None:
         self._upstream = upstream
-        waiting, self._waiting = self._waiting or [], None
-        upstream.ask(self, [self._head, *waiting])
+        waiting, self._waiting = self._waiting, None
+        upstream.ask(self, b"".join((self._head, *waiting)) if waiting else self._head)
         if self._paused:  # an earlier answer still fills the browser's connection
             set_reading(upstream.transport, False)
-        self._caller.throttle()
+        if waiting or upstream.write_paused:
+            self._caller.throttle()
 
-    def _close(self) -> None:
+    def _close(self) -> Caller:
+        """End; returns the caller, who is told why and then left alone: they hold on to this call."""
+        caller, self._caller = self._caller, cast(Caller, None)
         self.over = True
         upstream, self._upstream = self._upstream, None
         self._waiting = None
@@ -196,6 +208,7 @@ class Call:
         if self._entered:
             self._gateway.unwatch(self)
             self._gateway.pool.leave(self._passage.target)
+        return caller
 
     def _tell(self, stage: Save) -> None:
         """Tell the hub how far a save is; of other requests it is told nothing."""
@@ -203,9 +216,9 @@ class Call:
             self._gateway.door.save(self._passage.target.session_id, stage)
 
     def _fail(self, refusal: Refusal) -> None:
-        self._close()
+        caller = self._close()
         self._tell("failed")
-        self._caller.fail(refusal)
+        caller.fail(refusal)
 
     # What the connection calls.
 
@@ -235,13 +248,15 @@ class Call:
             return
         if self._body_due:  # the session answered before it had the whole request
             upstream.spoil()
-        self._close()
-        gateway, target = self._gateway, self._passage.target
-        gateway.pool.give(target, upstream, gateway.now())
+        if self._paused:
+            set_reading(upstream.transport, True)
+        caller = self._close()
+        gateway = self._gateway
+        gateway.pool.give(self._passage.target, upstream, gateway.now())
         self._tell("done" if 200 <= self._status < 300 else "failed")
         if self._page_end:
-            self._caller.go_on(self._page_end)
-        self._caller.end()
+            caller.go_on(self._page_end)
+        caller.end()
 
     def answer_lost(self, how: Lost) -> None:
         """See `Reader.answer_lost`."""
@@ -249,8 +264,7 @@ class Call:
         if how is Lost.BEFORE and self._reused and self._repeatable:
             # The session closed a kept connection just when we used it.
             self._reused = False
-            self._waiting = []
-            self._gateway.spawn(self._dial())
+            self._redial()
         elif how is Lost.NONSENSE:
             self._fail(refuse(502, "The session's answer makes no sense."))
         else:
@@ -261,16 +275,17 @@ class Call:
         self._caller.throttle()
 
 
-def _is_plain_page(fields: Pairs) -> bool:
+def _is_plain_page(fields: Headers) -> bool:
     """Tell whether HTML can be added to the end of the answer's body: it is HTML, and not compressed."""
     named = dict(fields)
     return named.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in named
 
 
 def _head(gateway: Gateway, passage: Passage, length: int | None, chunked: bool) -> bytes:
-    fields = gateway.admission.request_fields(passage)
+    framing: Headers = ()
     if chunked:
-        fields.append((b"transfer-encoding", b"chunked"))
+        framing = ((b"transfer-encoding", b"chunked"),)
     elif length is not None:
-        fields.append((b"content-length", b"%d" % length))
-    return wire.request_head(passage.head.method, passage.url, fields)
+        framing = ((b"content-length", b"%d" % length),)
+    fields = gateway.admission.request_fields(passage)
+    return wire.request_head(passage.head.method, passage.url, fields, framing)

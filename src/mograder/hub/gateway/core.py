@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from mograder.hub.gateway.admission import Admission
+from mograder.hub.gateway.known import Known, Memory
 from mograder.hub.gateway.model import Activity, Door
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.pool import Pool
@@ -34,6 +35,7 @@ class Gateway:
         self.door = door
         self.admission = Admission(door, self.options)
         self.pool = Pool(self.limits)
+        self.heads: Memory[Known] = Memory()  # of requests without a body
         self.seats = Seats(self.limits.connections, self.limits.connections_per_address)
         self._mortals: set[Mortal] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,8 +84,9 @@ class Gateway:
         for thing in list(self._mortals):
             thing.sweep(now)
         self.pool.sweep(now)
+        self.heads.sweep(now)
         self._reported = {k: t for k, t in self._reported.items() if now - t < _REPORT_SECONDS}
-        if self._mortals or not self.pool.empty:
+        if self._mortals or not (self.pool.empty and self.heads.empty):
             loop.call_later(_SWEEP_SECONDS, self._sweep, loop)
         else:
             self._sweeping = False

@@ -9,10 +9,10 @@ from mograder.hub.gateway import answers, wire
 from mograder.hub.gateway.admission import Passage
 from mograder.hub.gateway.call import Call
 from mograder.hub.gateway.core import Gateway
-from mograder.hub.gateway.guard import HeadGuard
-from mograder.hub.gateway.headers import Pairs
-from mograder.hub.gateway.model import Refusal
+from mograder.hub.gateway.model import Headers, Refusal
 from mograder.hub.gateway.transports import LastWords
+
+_JOINED = 16 * 1024  # bytes that are cheaper to copy than to write in pieces
 
 
 class Client(Protocol):
@@ -23,6 +23,10 @@ class Client(Protocol):
     @property
     def gateway(self) -> Gateway:
         """The gateway that the connection belongs to."""
+
+    @property
+    def default_fields(self) -> Headers:
+        """What the server adds to every answer: the date."""
 
     def exchange_begins(self, exchange: Exchange) -> None:
         """Take note that this exchange is now the one on the wire."""
@@ -37,16 +41,26 @@ class Client(Protocol):
 class Exchange:
     """Base of both kinds: what uvicorn reads and sets, and how an answer ends.
 
-    ``message_event.set()`` is uvicorn's way to say that the connection is lost, hence the reference to itself.
+    ``message_event.set()`` is uvicorn's way to say that the connection is lost.
     """
 
-    def __init__(self, client: Client, *, keep_alive: bool, head_only: bool) -> None:
+    __slots__ = ("client", "disconnected", "head_only", "keep_alive", "response_complete")
+
+    def __init__(self, client: Client, keep_alive: bool, head_only: bool) -> None:
         self.client = client
         self.keep_alive = keep_alive
         self.head_only = head_only
         self.response_complete = self.disconnected = False
-        self.message_event = self
-        self.scope: dict[str, Any] = {}
+
+    @property
+    def message_event(self) -> Exchange:
+        """Itself: see `lost`."""
+        return self
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """Nothing that uvicorn needs."""
+        return {}
 
     def set(self) -> None:
         """Do nothing: see `lost`."""
@@ -90,11 +104,11 @@ class Exchange:
 class RefusedExchange(Exchange):
     """A request that is answered by the hub itself."""
 
-    def __init__(
-        self, client: Client, refusal: Refusal, guard: HeadGuard | None, *, keep_alive: bool, head_only: bool
-    ):
-        self._unread = guard is None or guard.has_body
-        super().__init__(client, keep_alive=keep_alive and not self._unread, head_only=head_only)
+    __slots__ = ("_refusal", "_unread")
+
+    def __init__(self, client: Client, refusal: Refusal, unread: bool, *, keep_alive: bool, head_only: bool):
+        self._unread = unread
+        super().__init__(client, keep_alive and not self._unread, head_only)
         self._refusal = refusal
 
     def start(self) -> None:
@@ -123,21 +137,24 @@ class RefusedExchange(Exchange):
 class SessionExchange(Exchange):
     """A request that a session answers."""
 
+    __slots__ = ("_begun", "_call", "_chunked", "_expects", "_old", "_out", "_scheme")
+
     def __init__(
         self,
         client: Client,
         passage: Passage,
-        guard: HeadGuard,
+        length: int | None = None,
+        chunked: bool = False,
         *,
-        keep_alive: bool,
-        old: bool,
-        expects: bool,
+        keep_alive: bool = True,
+        old: bool = False,
+        expects: bool = False,
     ) -> None:
-        super().__init__(client, keep_alive=keep_alive, head_only=passage.head.method == "HEAD")
-        self._call = Call(client.gateway, passage, self, guard.length, guard.chunked)
+        super().__init__(client, keep_alive, passage.head.method == "HEAD")
+        self._call = Call(client.gateway, passage, self, length, chunked)
         self._scheme = passage.head.scheme
         self._old = old  # HTTP/1.0
-        self._expects = expects and guard.has_body  # 100-continue
+        self._expects = expects and (chunked or bool(length))  # 100-continue
         self._begun = self._chunked = False
         self._out: list[bytes] = []  # small writes are joined: each costs a system call and a packet
 
@@ -186,21 +203,22 @@ class SessionExchange(Exchange):
 
     # What the call calls.
 
-    def begin(self, status: int, fields: Pairs, length: int | None, bodiless: bool) -> None:
+    def begin(self, status: int, fields: Headers, length: int | None, bodiless: bool) -> None:
         """See `Caller.begin`."""
+        more = list(self.client.default_fields)
         if self._call.body_due:
             self.keep_alive = False
         if length is not None and (not bodiless or self.head_only):
-            fields.append((b"content-length", b"%d" % length))
+            more.append((b"content-length", b"%d" % length))
         elif not bodiless and self._old:
             self.keep_alive = False
         elif not bodiless:
             self._chunked = True
-            fields.append((b"transfer-encoding", b"chunked"))
+            more.append((b"transfer-encoding", b"chunked"))
         if not self.keep_alive or self._old:
-            fields.append((b"connection", b"keep-alive" if self.keep_alive else b"close"))
+            more.append((b"connection", b"keep-alive" if self.keep_alive else b"close"))
         self._begun = True
-        self._out.append(wire.answer_head(status, fields))
+        self._out.append(wire.answer_head(status, fields, more))
 
     def go_on(self, data: bytes) -> None:
         """See `Caller.go_on`."""
@@ -214,6 +232,8 @@ class SessionExchange(Exchange):
         out, self._out = self._out, []
         if len(out) == 1:
             self.client.transport.write(out[0])
+        elif out and sum(map(len, out)) <= _JOINED:
+            self.client.transport.write(b"".join(out))
         elif out:
             self.client.transport.writelines(out)
 

@@ -27,7 +27,7 @@ _TO_SESSION = frozenset(
 _TO_SESSION_PREFIX = (b"marimo-", b"x-marimo-", b"sec-")
 _TO_BROWSER = frozenset(
     b"""accept-ranges age cache-control content-disposition content-encoding content-language content-range
-    content-security-policy content-type date etag expires last-modified location pragma retry-after
+    content-security-policy content-type etag expires last-modified location pragma retry-after
     sec-websocket-accept sec-websocket-extensions sec-websocket-protocol set-cookie vary""".split()
 )
 _TO_BROWSER_PREFIX = (b"marimo-", b"x-marimo-")

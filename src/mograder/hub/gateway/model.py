@@ -86,7 +86,7 @@ class Grant:
 NOBODY = Grant()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one per request: see `RequestHead`
 class Target:
     """A live session.
 

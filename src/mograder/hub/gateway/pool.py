@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 
+from mograder.hub.gateway.known import Memory
 from mograder.hub.gateway.model import Target
 from mograder.hub.gateway.options import Limits
-from mograder.hub.gateway.upstream import Upstream
+from mograder.hub.gateway.upstream import Heads, Upstream
 
 _Key = tuple[str, str]
 
@@ -18,27 +19,26 @@ class Pool:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._idle: dict[_Key, deque[Upstream]] = {}
-        self._busy: Counter[str] = Counter()
-        self._people: Counter[str] = Counter()
+        self._busy: dict[str, int] = {}
+        self._people: dict[str, int] = {}
+        self._heads: Heads = Memory()
 
     def enter(self, target: Target) -> bool:
         """Count one more request or WebSocket of a session and of a person; False if one has as many as it may."""
         session_id, user, limits = target.session_id, target.grant.user, self._limits
-        if self._busy[session_id] >= limits.connections_per_session:
+        busy, mine = self._busy.get(session_id, 0), self._people.get(user, 0)
+        if busy >= limits.connections_per_session or mine >= limits.connections_per_user:
             return False
         if user:
-            if self._people[user] >= limits.connections_per_user:
-                return False
-            self._people[user] += 1
-        self._busy[session_id] += 1
+            self._people[user] = mine + 1
+        self._busy[session_id] = busy + 1
         return True
 
     def leave(self, target: Target) -> None:
         """Count one less."""
-        for counter, key in ((self._busy, target.session_id), (self._people, target.grant.user)):
-            counter[key] -= 1
-            if counter[key] <= 0:
-                del counter[key]
+        _count_down(self._busy, target.session_id)
+        if target.grant.user:
+            _count_down(self._people, target.grant.user)
 
     def take(self, target: Target, now: float) -> Upstream | None:
         """Return an idle connection, if there is one that is surely still good."""
@@ -52,11 +52,13 @@ class Pool:
 
     def give(self, target: Target, upstream: Upstream, now: float) -> None:
         """Keep a connection whose answer is complete, or close it."""
-        waiting = self._idle.setdefault((target.socket_path, target.session_id), deque())
+        key = (target.socket_path, target.session_id)
+        waiting = self._idle.get(key)
+        if waiting is None:
+            waiting = self._idle[key] = deque()
         if not upstream.fit or len(waiting) >= self._limits.pool_idle:
             upstream.drop()
             return
-        upstream.transport.resume_reading()
         upstream.idle_since = now
         waiting.append(upstream)
 
@@ -70,12 +72,13 @@ class Pool:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._limits.connect_seconds):
             _, upstream = await loop.create_unix_connection(
-                lambda: Upstream(self._limits), target.socket_path
+                lambda: Upstream(self._limits, target.session_id, self._heads), target.socket_path
             )
         return upstream
 
     def sweep(self, now: float) -> None:
         """Close connections that nobody needed for a while."""
+        self._heads.sweep(now)
         for key, waiting in list(self._idle.items()):
             while waiting and (
                 now - waiting[0].idle_since >= self._limits.pool_seconds or not waiting[0].fit
@@ -86,5 +89,13 @@ class Pool:
 
     @property
     def empty(self) -> bool:
-        """Whether no connection is kept."""
-        return not self._idle
+        """Whether nothing is kept."""
+        return not self._idle and self._heads.empty
+
+
+def _count_down(counter: dict[str, int], key: str) -> None:
+    left = counter[key] - 1
+    if left:
+        counter[key] = left
+    else:
+        del counter[key]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 from typing import Any, ClassVar, cast
 
@@ -22,13 +23,17 @@ from mograder.hub.gateway.answers import refuse
 from mograder.hub.gateway.core import Gateway
 from mograder.hub.gateway.exchange import Exchange, RefusedExchange, SessionExchange
 from mograder.hub.gateway.guard import HeadGuard
-from mograder.hub.gateway.model import UNIX, Door, Refusal, RequestHead
+from mograder.hub.gateway.known import Known
+from mograder.hub.gateway.model import UNIX, Door, Headers, Refusal, RequestHead
 from mograder.hub.gateway.options import Options
 from mograder.hub.gateway.routing import Place
 from mograder.hub.gateway.splice import Splice
 
 _log = logging.getLogger(__name__)
 _LARGEST_READ = 256 * 1024  # what an event loop hands over at once
+# The first line of most requests, in letters that no parser reads in two ways; of others the parser decides.
+_PLAIN = re.compile(rb"(GET|HEAD) (/[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*) HTTP/1\.1\r\n")
+_METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 
 
 class Valve(FlowControl):
@@ -66,10 +71,15 @@ class HubProtocol(HttpToolsProtocol):
         self._deaf = self._mute = False  # reads nothing more; says nothing more
         self._head_bytes = 0  # since the head began; the parser keeps an unfinished field to itself
         self._waiting_since = 0.0  # for a head, or the rest of one
+        self._answered = False  # at least once: the rest is the time of keep-alive
+        self._text: bytes | None = (
+            None  # of the head that is being parsed, if it came in one piece and is alone
+        )
         self._body_left = 0  # of a body of declared length, for a session
         self._place: Place | Refusal | None = None
         self._on_wire: Exchange | None = None  # with pipelining not necessarily ``cycle``, the newest parsed
         self._deadline: float | None = None  # set once the connection must end soon
+        self._address = ""  # of the browser, or of the proxy before it
         self._seat: str | None = None  # the address whose seat this connection has
 
     # The connection.
@@ -85,7 +95,7 @@ class HubProtocol(HttpToolsProtocol):
             self.gateway.watch(self)
 
     def _is_seated(self) -> bool:
-        address = self.client[0] if self.client else ""
+        self._address = address = self.client[0] if self.client else ""
         unbounded = address == UNIX or self.gateway.options.speaks_for_many(address)
         refusal = self.gateway.seats.take(address, unbounded=unbounded)
         if refusal is None:
@@ -132,11 +142,18 @@ class HubProtocol(HttpToolsProtocol):
         """See `Mortal.sweep`."""
         if self._deadline is not None and now > self._deadline:
             self.transport.abort()
-        idle = self.cycle is None or self.cycle.response_complete
-        untimed = self._in_head or (idle and self.timeout_keep_alive_task is None)
-        late = now - self._waiting_since > self.gateway.limits.head_seconds
-        if untimed and late and not self.flow.read_paused and not self._deaf:
+        if self.flow.read_paused or self._deaf or not (self._in_head or self._is_idle):
+            return
+        waited = now - self._waiting_since
+        if self._answered and not self._in_head:
+            if waited > self.timeout_keep_alive:
+                self.timeout_keep_alive_handler()
+        elif waited > self.gateway.limits.head_seconds:
             self._refuse_last(refuse(408))
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -149,13 +166,20 @@ class HubProtocol(HttpToolsProtocol):
             self._on_wire.resume()
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         if self._deaf:
             return
         if self._body_left:
             data = self._take_body(data)
             if not data:
                 return
+        self._text = None
+        if (
+            not self._in_message
+            and self._is_idle
+            and (plain := _PLAIN.match(data)) is not None
+            and self._again(plain, data[plain.end() :])
+        ):
+            return
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -167,6 +191,29 @@ class HubProtocol(HttpToolsProtocol):
                 self._head_bytes += len(data)
                 if self._head_bytes > _LARGEST_READ + 2 * self.gateway.limits.head:
                     self._refuse_last(refuse(431))
+
+    def _again(self, plain: re.Match[bytes], text: bytes) -> bool:
+        """Take a request whose head, but for its first line, parser and guard have let pass; else remember ``text``."""
+        known = self.gateway.heads.get(self._address, text)
+        if known is None:
+            if text.find(b"\r\n\r\n") == len(text) - 4:
+                self._text = text
+            return False
+        method, target = plain.groups()
+        place = self.gateway.admission.router.find(target)
+        if place is None or len(target) > self.gateway.limits.target:
+            return False
+        self.headers, self.url = cast(Any, known), target
+        decision = self._decide(place, _METHODS[method], websocket=False)
+        if isinstance(decision, Refusal):
+            exchange: Exchange = RefusedExchange(
+                self, decision, False, keep_alive=True, head_only=method == b"HEAD"
+            )
+        else:
+            exchange = SessionExchange(self, decision)
+        self.cycle = exchange
+        exchange.start()
+        return True
 
     def _take_body(self, data: bytes) -> bytes:
         """Pass a body of declared length on without parsing, hence copying, it; return what comes behind it."""
@@ -196,7 +243,7 @@ class HubProtocol(HttpToolsProtocol):
     def _refuse_last(self, refusal: Refusal) -> None:
         """Answer with ``refusal`` when earlier requests are answered, then close; read nothing more."""
         self._deaf = True
-        self._enqueue(RefusedExchange(self, refusal, None, keep_alive=False, head_only=False))
+        self._enqueue(RefusedExchange(self, refusal, True, keep_alive=False, head_only=False))
 
     # The request head, as the parser finds it.
 
@@ -244,14 +291,19 @@ class HubProtocol(HttpToolsProtocol):
         decision = self._decide(place, method, websocket=False)
         if isinstance(decision, Refusal):
             self._enqueue(
-                RefusedExchange(self, decision, guard, keep_alive=keep_alive, head_only=method == "HEAD")
+                RefusedExchange(
+                    self, decision, guard.has_body, keep_alive=keep_alive, head_only=method == "HEAD"
+                )
             )
         else:
+            if self._text is not None and keep_alive and guard.length is None and not guard.chunked:
+                self.gateway.heads.put(self._address, self._text, Known(self.headers))
             self._enqueue(
                 SessionExchange(
                     self,
                     decision,
-                    guard,
+                    guard.length,
+                    guard.chunked,
                     keep_alive=keep_alive,
                     old=version == "1.0",
                     expects=self.expect_100_continue,
@@ -259,9 +311,13 @@ class HubProtocol(HttpToolsProtocol):
             )
 
     def _decide(self, place: Place | Refusal, method: str, *, websocket: bool) -> Passage | Refusal:
-        client = self.client[0] if self.client else ""
-        head = RequestHead(method, self.url, self.headers, client, self.scheme or "http", websocket)
+        head = RequestHead(method, self.url, self.headers, self._address, self.scheme or "http", websocket)
         return self.gateway.admission.decide(place, head)
+
+    @property
+    def default_fields(self) -> Headers:
+        """See `Client.default_fields`."""
+        return self.server_state.default_headers
 
     # The queue of requests on this connection.
 
@@ -311,10 +367,19 @@ class HubProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def on_response_complete(self) -> None:
+        """Do as uvicorn does, but for its timer for each answer: `sweep` looks at the time of keep-alive."""
         self._waiting_since = self.loop.time()
-        if not self._mute:
-            super().on_response_complete()
-            self.reconsider_reading()
+        self._answered = True
+        if self._mute:
+            return
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        self.reconsider_reading()
 
     def reconsider_reading(self) -> None:
         """See `Client.reconsider_reading`."""

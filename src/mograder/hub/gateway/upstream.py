@@ -6,17 +6,21 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import socket
 from enum import Enum
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import httptools
 
 from mograder.errors import Malformed
+from mograder.hub.gateway.known import Known, Memory
 from mograder.hub.gateway.model import Headers
 from mograder.hub.gateway.options import Limits
 
 _log = logging.getLogger(__name__)
+_VARYING = (b"content-length", b"date")
+_DATE = re.compile(rb"[\w ,:]{29}(?=\r\n)")
 
 
 class Lost(Enum):
@@ -25,6 +29,16 @@ class Lost(Enum):
     BEFORE = "the connection ended before the first byte"
     MIDWAY = "the connection ended within the answer"
     NONSENSE = "the answer breaks HTTP"
+
+
+class AnswerHead(NamedTuple):
+    """The head of a plain answer of declared length, but for that length and the date."""
+
+    status: int
+    fields: Known
+
+
+Heads = Memory[AnswerHead]
 
 
 class Reader(Protocol):
@@ -63,13 +77,15 @@ class Upstream(asyncio.Protocol):
     to another request.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, session_id: str, heads: Heads) -> None:
         self.transport: asyncio.Transport = cast(
             asyncio.Transport, None
         )  # set before anything else is called
         self.idle_since = 0.0
         self.write_paused = False
         self._limits = limits
+        self._session_id = session_id
+        self._heads = heads
         self._reader: Reader | None = None
         self._reusable = True
         self._parser = httptools.HttpResponseParser(self)
@@ -80,6 +96,8 @@ class Upstream(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
         self._got_bytes = self._head_done = self._ended = self._bodiless = self._until_close = False
+        self._status = 0  # of the final head
+        self._plain = True  # the head means the same whenever it comes
         self._left: int | None = None  # of a body of declared length
 
     # What the caller does.
@@ -89,11 +107,11 @@ class Upstream(asyncio.Protocol):
         """Whether another request may be sent here."""
         return self._reusable and not self.write_paused and not self.transport.is_closing()
 
-    def ask(self, reader: Reader, data: list[bytes]) -> None:
+    def ask(self, reader: Reader, data: bytes) -> None:
         """Send the first bytes of a request; its answer goes to ``reader``."""
         self._reset()
         self._reader = reader
-        self.transport.write(data[0] if len(data) == 1 else b"".join(data))
+        self.transport.write(data)
 
     def drop(self) -> None:
         """End the connection at once; the reader hears nothing more."""
@@ -140,10 +158,10 @@ class Upstream(asyncio.Protocol):
         if self._reader is None:  # nobody asked
             self.drop()
             return
-        self._got_bytes = True
         if self._left and self._head_done:
             self._take_raw(self._reader, data)
-        else:
+        elif self._got_bytes or not self._again(self._reader, data):
+            self._got_bytes = True
             self._parse(data)
         self._settle()
 
@@ -186,6 +204,43 @@ class Upstream(asyncio.Protocol):
             reader.answer_ends()
         else:
             reader.answer_rests()
+
+    def _again(self, reader: Reader, data: bytes) -> bool:
+        """Take the head of an answer, and what comes with it, if there was one of the same text; else remember it."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            return False
+        text, length = without_length(data[:end])
+        if length is None:
+            return False
+        known = self._heads.get(self._session_id, text)
+        if known is None:
+            self._got_bytes = True
+            self._parse(data)
+            self._remember(text)
+            return True
+        self._got_bytes = self._head_done = True
+        self._bodiless = reader.head_only or known.status in (204, 304)
+        body, left = data[end:], 0 if self._bodiless else length
+        if len(body) > left:
+            self._reusable = False
+            body = body[:left]
+        self._left = left - len(body)
+        try:
+            reader.answer_begins(known.status, known.fields, length, self._bodiless)
+        except Malformed:
+            self._fail()
+            return True
+        self._ended = not self._left
+        if body and self._reader is reader:
+            reader.answer_goes_on(body)
+        return True
+
+    def _remember(self, text: bytes) -> None:
+        """Remember the head that was just parsed, if it was alone, and means the same whenever it comes."""
+        if self._head_done and self._plain and self._status and self._reusable:
+            fields = Known([pair for pair in self._headers if pair[0] not in _VARYING])
+            self._heads.put(self._session_id, text, AnswerHead(self._status, fields))
 
     def _take_raw(self, reader: Reader, data: bytes) -> None:
         left = cast(int, self._left)
@@ -235,6 +290,7 @@ class Upstream(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:
+            self._plain = False
             if status == 101:
                 raise Malformed("The session switched protocols without being asked.")
             return
@@ -249,6 +305,8 @@ class Upstream(asyncio.Protocol):
         if not self._bodiless:
             self._left = length
         self._head_done = True
+        self._status = status
+        self._plain = self._plain and not any(name == b"location" for name, _ in self._headers)
         reader.answer_begins(status, self._headers, length, self._bodiless)
 
     def on_body(self, data: bytes) -> None:
@@ -269,6 +327,25 @@ def _not_ours(error: BaseException) -> None:
     cause = error.__context__
     if cause is not None and not isinstance(cause, Malformed):
         _log.error("Reading a session's answer failed.", exc_info=cause)
+
+
+def without_length(head: bytes) -> tuple[bytes, int | None]:
+    """Return an answer's head without the lines of its length and its date, and the length if it is plainly spelt.
+
+    What is left is the same for many answers. Line by line nothing depends on what was taken out.
+    """
+    at = head.find(b"\r\ncontent-length: ")
+    if at < 0:
+        at = head.find(b"\r\nContent-Length: ")
+    end = head.find(b"\r\n", at + 18)
+    digits = head[at + 18 : end]
+    if at < 0 or not digits.isdigit() or len(digits) > 18:
+        return head, None
+    text = head[:at] + head[end:]
+    at = text.find(b"\r\ndate: ")
+    if at >= 0 and _DATE.match(text, at + 8):
+        text = text[:at] + text[at + 37 :]
+    return text, int(digits)
 
 
 def framing(headers: Headers) -> tuple[int | None, bool]:

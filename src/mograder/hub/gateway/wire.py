@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 
 from mograder.hub.gateway.answers import phrase
+from mograder.hub.gateway.known import read
+from mograder.hub.gateway.model import Headers
 
 
-def request_head(method: str, url: bytes, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the head of a request, blank line included."""
-    lines = [b"%b %b HTTP/1.1\r\n" % (method.encode("ascii"), url)]
-    lines += [b"%b: %b\r\n" % pair for pair in fields]
-    lines.append(b"\r\n")
-    return b"".join(lines)
+def lines(fields: Headers) -> bytes:
+    """Return header fields as lines."""
+    return b"".join([b"%b: %b\r\n" % pair for pair in fields])
 
 
-def answer_head(status: int, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the head of an answer, blank line included."""
-    lines = [b"HTTP/1.1 %d %b\r\n" % (status, phrase(status))]
-    lines += [b"%b: %b\r\n" % pair for pair in fields]
-    lines.append(b"\r\n")
-    return b"".join(lines)
+def request_head(method: str, url: bytes, fields: Headers, more: Headers = ()) -> bytes:
+    """Return the head of a request with ``fields`` and ``more``, blank line included."""
+    return b"%b %b HTTP/1.1\r\n%b%b\r\n" % (
+        method.encode("ascii"), url, read(lines, fields), lines(more) if more else b"",
+    )  # fmt: skip
+
+
+def answer_head(status: int, fields: Headers, more: Headers = ()) -> bytes:
+    """Return the head of an answer with ``fields`` and ``more``, blank line included."""
+    return b"%b%b%b\r\n" % (_status_line(status), read(lines, fields), lines(more) if more else b"")
+
+
+@lru_cache
+def _status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, phrase(status))
 
 
 def chunk(data: bytes) -> bytes:

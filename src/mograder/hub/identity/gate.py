@@ -12,13 +12,14 @@ import hmac
 import ipaddress
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import inf
 
 from mograder.course import is_user_name
 from mograder.errors import NotSignedIn
+from mograder.hub.gateway.known import read
 from mograder.hub.gateway.model import NOBODY, UNIX, Grant
 from mograder.hub.identity import tokens
 from mograder.hub.identity.ledger import Ledger
@@ -33,10 +34,10 @@ SECURE_COOKIE = "__Host-Http-mograder_hub"
 
 _GUEST = "guest-"
 
-Headers = Iterable[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """Who is asking (None: nobody), why nobody if so, and the cookie to set (None: none, "": end the old one).
 
@@ -51,13 +52,27 @@ class Answer:
     token: str = ""
     expires: float = inf
 
-    @property
+    @cached_property
     def grant(self) -> Grant:
         """By what they are let in."""
         if self.identity is None:
             return NOBODY
         staff = bool(self.token) and self.identity.is_instructor
         return Grant(self.identity.user, self.login, self.token, staff, self.expires)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who a request's head says is asking, read but not yet believed.
+
+    ``asserted`` is whom a trusted proxy names, ``refusal`` why that is no name. ``cookie`` is the hub's own ("": none),
+    ``login`` the digest of it.
+    """
+
+    asserted: str | None
+    refusal: str
+    cookie: str
+    login: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,37 +119,41 @@ class Gate:
 
         Without ``begin`` nobody is logged in by this: for answers that can not set a cookie.
         """
-        fields = list(headers)
-        asserted, refusal = self._asserted(fields, client)
-        if refusal:
-            return Answer(None, refusal)  # whoever the proxy means, it is not whom the cookie remembers
-        cookie = _cookie(fields, self.cookie_name(https=self.is_https(fields, client)))
-        login = self._logins.find(cookie) if cookie else None
+        claim = read(self._claim, headers, client)
+        asserted = claim.asserted
+        if claim.refusal:
+            return Answer(None, claim.refusal)  # whoever the proxy means, it is not whom the cookie remembers
+        login = self._logins.known(claim.login) if claim.login else None
         if login is not None and asserted in (None, login.user):
-            return self._entering(Identity(login.user, self._role(login.user), "cookie"), login.digest)
-        if login is not None and cookie:
+            return self._entering(login.user, self._role(login.user), "cookie", login.digest)
+        if login is not None:
             # Somebody else sits at this computer now: the old login must not outlive their coming.
-            self._logins.end(cookie)
+            self._logins.end(claim.cookie)
         if asserted is not None:
-            return self._log_in(Identity(asserted, self._role(asserted), "proxy"), begin)
-        return self._bearer(fields) or self._guest(begin, fields, client)
+            return self._log_in(asserted, begin, "proxy")
+        return self._bearer(headers) or self._guest(begin, headers, client)
+
+    def _claim(self, fields: Headers, client: str) -> Claim:
+        asserted, refusal = self._asserted(fields, client)
+        cookie = _cookie(fields, self.cookie_name(https=self.is_https(fields, client))) or ""
+        return Claim(asserted, refusal, cookie, self._logins.digest(cookie) if cookie else "")
 
     def returning(self, user: str, login: str, headers: Headers, client: str) -> Answer:
         """Who was handed over to the content host as ``user`` by a login of this digest, if it still holds."""
-        asserted, refusal = self._asserted(list(headers), client)
-        if refusal or asserted not in (None, user):
-            return Answer(None, refusal or Sentence("somebody else has signed in since"))
+        claim = read(self._claim, headers, client)
+        if claim.refusal or claim.asserted not in (None, user):
+            return Answer(None, claim.refusal or Sentence("somebody else has signed in since"))
         known = self._logins.known(login)
         if known is None or known.user != user:
             return Answer(None, Sentence("the login at the hub has ended"))
-        return self._entering(Identity(user, self._role(user), "content"), login)
+        return self._entering(user, self._role(user), "content", login)
 
     def holds(self, grant: Grant) -> bool:
         """Whether ``grant`` still lets its user be here; whether a token was revoked is the ledger's to say."""
         if grant.expires <= time.time() or (grant.login and not self._logins.holds(grant.login, grant.user)):
             return False
         role = Role.INSTRUCTOR if grant.staff else self._role(grant.user)
-        return self._entering(Identity(grant.user, role, "")).identity is not None
+        return self._may_enter(grant.user, role)
 
     def cookie_name(self, *, https: bool) -> str:
         """What the hub's cookie is called."""
@@ -142,9 +161,8 @@ class Gate:
 
     def sign_out(self, headers: Headers, login: str) -> None:
         """End the logins that these header fields carry, and ``login``, the one that they were let in by (a digest)."""
-        fields = list(headers)
         for https in (True, False):
-            if cookie := _cookie(fields, self.cookie_name(https=https)):
+            if cookie := _cookie(headers, self.cookie_name(https=https)):
                 self._logins.end(cookie)
         self._logins.end_known(login)
 
@@ -181,7 +199,7 @@ class Gate:
         expected = self._settings.proxy_secret.encode()
         return bool(expected) and len(given) == 1 and hmac.compare_digest(given[0], expected)
 
-    def _asserted(self, fields: list[tuple[bytes, bytes]], client: str) -> tuple[str | None, str]:
+    def _asserted(self, fields: Headers, client: str) -> tuple[str | None, str]:
         """The name that a trusted proxy gives, or why it is refused."""
         values = [value for name, value in fields if name == self._header]
         if not values or not self.is_trusted(client, fields):
@@ -198,12 +216,13 @@ class Gate:
             return None, Sentence("the login proxy sent a name that can not be used here")
         return user, ""
 
-    def _log_in(self, person: Identity, begin: bool) -> Answer:
-        answer = self._entering(person)
-        if answer.identity is None or not begin:
+    def _log_in(self, user: str, begin: bool, via: str) -> Answer:
+        answer = self._entering(user, self._role(user), via)
+        person = answer.identity
+        if person is None or not begin:
             return answer
         cookie = self._logins.begin(person.user, person.role, person.via)
-        return Answer(answer.identity, new_cookie=cookie, login=self._logins.digest(cookie))
+        return Answer(person, new_cookie=cookie, login=self._logins.digest(cookie))
 
     def _role(self, user: str) -> Role:
         """The role of today: a login remembers who somebody is, not what they may."""
@@ -215,7 +234,7 @@ class Gate:
     def _is_guest(self, user: str) -> bool:
         return self._settings.dev and user.startswith(_GUEST)
 
-    def _bearer(self, fields: list[tuple[bytes, bytes]]) -> Answer | None:
+    def _bearer(self, fields: Headers) -> Answer | None:
         values = [value for name, value in fields if name == b"authorization"]
         if len(values) != 1 or values[0][:7].lower() != b"bearer ":
             return None
@@ -227,16 +246,16 @@ class Gate:
         except UnicodeDecodeError:
             return Answer(None, tokens.NOT_VALID)
         role = Role.INSTRUCTOR if person.role is Role.INSTRUCTOR else self._role(person.user)
-        answer = self._entering(Identity(person.user, role, "token"))
+        answer = self._entering(person.user, role, "token")
         return dataclasses.replace(answer, token=person.id, expires=person.expires)
 
-    def _guest(self, begin: bool, fields: list[tuple[bytes, bytes]], client: str) -> Answer:
+    def _guest(self, begin: bool, fields: Headers, client: str) -> Answer:
         if not self._settings.dev:
             return Answer(None, self._stranger(fields, client))
         user = f"{_GUEST}{secrets.token_hex(3)}"
-        return self._log_in(Identity(user, self._role(user), "dev"), begin)
+        return self._log_in(user, begin, "dev")
 
-    def _stranger(self, fields: list[tuple[bytes, bytes]], client: str) -> str:
+    def _stranger(self, fields: Headers, client: str) -> str:
         """Why nobody is signed in; to who sits where the proxy sits, what it is that is missing."""
         named = any(name == self._header and value for name, value in fields)
         if named and self.is_proxys(client) and not self._knows_secret(fields):
@@ -245,14 +264,22 @@ class Gate:
             )
         return Sentence("nobody is signed in")
 
-    def _entering(self, person: Identity, login: str = "") -> Answer:
-        """``person``, if they may enter today."""
-        if person.is_instructor or self._is_guest(person.user) or self._roster.admits(person.user):
-            return Answer(person, login=login)
-        return Answer(None, Sentence("{user} is not on the list of this course", user=person.user))
+    def _entering(self, user: str, role: Role, via: str, login: str = "") -> Answer:
+        """Who comes as ``user``, if they may enter today."""
+        if self._may_enter(user, role):
+            return _entered(user, role, via, login)
+        return Answer(None, Sentence("{user} is not on the list of this course", user=user))
+
+    def _may_enter(self, user: str, role: Role) -> bool:
+        return role is Role.INSTRUCTOR or self._is_guest(user) or self._roster.admits(user)
 
 
-def _cookie(fields: list[tuple[bytes, bytes]], wanted: str) -> str | None:
+@lru_cache(maxsize=1024)  # made once: they are the same words for each request of a person
+def _entered(user: str, role: Role, via: str, login: str) -> Answer:
+    return Answer(Identity(user, role, via), login=login)
+
+
+def _cookie(fields: Headers, wanted: str) -> str | None:
     """The value of the cookie of this name. Two of one name are a sign of somebody's trick: then there is none."""
     values = []
     for name, value in fields:

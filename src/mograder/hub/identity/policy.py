@@ -32,6 +32,7 @@ class Decision:
     reason: str
 
 
+_THEIR_OWN = Decision(True, Sentence("it is their own"))
 _TEACHING = {Action.PUBLISH, Action.MANAGE_USERS, Action.MANAGE_TOKENS, Action.TEACH}
 _OWNERS_ALONE = {Action.USE_SESSION}
 
@@ -52,7 +53,7 @@ def allowed(
     if owner is None or action is Action.USE_HUB:
         return Decision(True, Sentence("everybody who is signed in may"))
     if identity.user == owner:
-        return Decision(True, Sentence("it is their own"))
+        return _THEIR_OWN
     if action in _OWNERS_ALONE and not apart:
         # On one host, a notebook's page acts with the rights of whoever looks at it.
         return Decision(False, Sentence("a live notebook is open to its owner alone"))

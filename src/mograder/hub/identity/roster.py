@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import unicodedata
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class Roster:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._name = str(path)  # looked at for every request
         self._stamp: tuple[int, ...] | None = None
         self._names: frozenset[str] | None = None
 
@@ -33,7 +35,7 @@ class Roster:
 
     def _current(self) -> frozenset[str] | None:
         try:
-            status = self._path.stat()
+            status = os.stat(self._name)  # noqa: PTH116  for every request: half the time of a Path's
             stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
             if stamp != self._stamp:
                 self._names = parse(self._path.read_text(encoding="utf-8-sig", errors="replace"))
