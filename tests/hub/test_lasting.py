@@ -108,3 +108,11 @@ def test_a_time_out_of_the_applications_own_is_its_own() -> None:
 
     with pytest.raises(TimeoutError):
         asyncio.run(ask())
+
+
+@pytest.mark.parametrize("kind", [EVENTS, FILE])
+def test_what_ended_before_the_first_piece_was_there_ends_the_answer_too(kind: bytes) -> None:
+    world = World(kind)
+    world.granted = Granted(holds=lambda _: False)
+    assert asyncio.run(world.until(lambda: None))
+    assert world.tidied

@@ -118,7 +118,7 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
         admission=Admission(settings.hub.max_sessions, reserve=settings.hub.reserve_memory_mb << 20),
         root=settings.root,
     )
-    granted = Granted()
+    granted = Granted(gate.holds)
     standing = Standing(granted, gate, ledger)
     logins.on_end = standing.login_ended
     audit, limits = AuditLog(state_dir / AUDIT_FILE), Limits(settings.hub)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from mograder.hub.gateway.model import Grant
@@ -10,9 +11,10 @@ Revoke = Callable[[], None]
 
 
 class Granted:
-    """What is open under each grant. For the event loop alone."""
+    """What is open under each grant. For the event loop alone. ``holds`` says whether a grant does still."""
 
-    def __init__(self) -> None:
+    def __init__(self, holds: Callable[[Grant], bool] = lambda _: True) -> None:
+        self._holds = holds
         self._open: dict[Grant, set[Revoke]] = {}
 
     @property
@@ -21,8 +23,10 @@ class Granted:
         return list(self._open)
 
     def enter(self, grant: Grant, revoke: Revoke) -> None:
-        """Call ``revoke`` once ``grant`` does not hold any more, until `leave`."""
+        """Call ``revoke`` once ``grant`` does not hold any more, until `leave`; also if it ended on the way here."""
         self._open.setdefault(grant, set()).add(revoke)
+        if not self._holds(grant):
+            asyncio.get_running_loop().call_soon(self._end_late, grant, revoke)
 
     def leave(self, grant: Grant, revoke: Revoke) -> None:
         """See `enter`."""
@@ -30,6 +34,10 @@ class Granted:
         rest.discard(revoke)
         if not rest:
             self._open.pop(grant, None)
+
+    def _end_late(self, grant: Grant, revoke: Revoke) -> None:
+        if revoke in self._open.get(grant, ()):
+            revoke()
 
     def end(self, ended: Callable[[Grant], bool]) -> None:
         """Revoke what is open under every grant that has ``ended``."""
