@@ -17,7 +17,7 @@ from tests.support.hub import by_proxy
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module", params=["owners", "host", "port", "owners below", "port below"])
+@pytest.fixture(scope="module", params=["owners", "host", "port below"])
 def hub(request: pytest.FixtureRequest, course_root: Path) -> Iterator[Apart]:
     with hub_apart(course_root / f"handed-over-{request.param.replace(' ', '-')}", request.param) as up:
         up.start("alice")
