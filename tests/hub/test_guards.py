@@ -286,7 +286,7 @@ def test_an_error_of_the_hubs_own_tells_no_secret(
     async def broken(user: str, **more: object) -> None:
         raise RuntimeError("something is broken")
 
-    monkeypatch.setattr(hub.app.state.coursework, "items", broken)
+    monkeypatch.setattr(hub.app.state.coursework.looks, "items", broken)
     canaries = {"Authorization": "Bearer canary-1", "Cookie": "a=canary-2", "X-Secret": "canary-3"}
     for accept in ("text/html", "application/json"):
         fields = {**canaries, "Accept": accept}

@@ -48,7 +48,8 @@ def row(entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _rule(entry: dict[str, Any]) -> Sentence:
-    plain = Sentence(str(entry.get("rule", "")))
+    written = entry.get("rule")
+    plain = Sentence(written if isinstance(written, str) else "")
     try:
         said = unpacked(entry.get("said"))
     except (KeyError, ValueError, TypeError, IndexError, AttributeError):  # no line of ours
