@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -41,11 +38,9 @@ def test_every_page_that_can_be_shown_is_in_the_gallery() -> None:
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_page_holds_nothing_inline_but_our_own_sheet(name: str) -> None:
-    found = Elements(render(VIEWS[name])).found
-    assert [tag for tag, _ in found].count("style") == 1
-    for tag, attributes in found:
-        assert tag not in ("base", "iframe")
+def test_a_page_holds_nothing_inline(name: str) -> None:
+    for tag, attributes in Elements(render(VIEWS[name])).found:
+        assert tag not in ("style", "base", "iframe")
         assert tag != "script" or attributes.get("src")
         assert "style" not in attributes
         assert not any(attribute.startswith("on") for attribute in attributes)
@@ -157,17 +152,12 @@ def test_thirty_assignments_stay_below_sixty_kilobytes_with_everything_that_they
     with speaking(code):
         html = render(replace(Sample().dashboard(), assignments=rows))
     loaded = [packed(url, "gzip") or data for url, (data, _) in static_table().items() if url in html]
-    assert len(loaded) == 4
-    assert len(gzip.compress(html.encode())) + sum(map(len, loaded)) < 60_000
+    assert len(loaded) == 5
+    assert len(html.encode()) + sum(map(len, loaded)) < 60_000
 
 
-def test_the_policy_allows_nothing_inline_but_our_own_sheet_and_no_other_host() -> None:
+def test_the_policy_allows_nothing_inline_and_no_other_host() -> None:
     policy = content_security_policy()
-    sheet = re.findall(r"<style>(.*?)</style>", render(Sample().dashboard()), flags=re.DOTALL)
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in sheet]
-    assert len(digests) == 1
-    assert policy.startswith(
-        f"default-src 'none'; script-src 'self'; style-src 'self' 'sha256-{digests[0]}'; "
-    )
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
     assert "unsafe" not in policy
     assert "http" not in policy

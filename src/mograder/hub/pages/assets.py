@@ -54,12 +54,6 @@ def asset_url(name: str) -> str:
 
 
 @cache
-def text_of(name: str) -> str:
-    """A file as it is sent, for what is written into a page."""
-    return _read(name).decode()
-
-
-@cache
 def _address(name: str) -> str:
     return f"static/{_version()}/{name}"
 
