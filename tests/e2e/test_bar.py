@@ -192,7 +192,7 @@ def test_what_is_typed_is_not_called_saved_before_it_is(hub: RunningHub, page: P
     answer(page, "answer = 41")
     expect(state).to_have_text("Saving…", timeout=1000)
     saved(page, hub, "answer = 41")
-    expect(state).to_have_text(re.compile(r"^Saved \d"), timeout=5000)
+    expect(state).to_have_text(re.compile(r"^Saved \d"))
 
 
 def test_a_save_that_fails_is_said_until_one_works(hub: RunningHub, page: Page, pictures: Path) -> None:
@@ -248,7 +248,7 @@ def test_an_instructors_look_is_told_in_the_editor(hub: RunningHub, page: Page, 
     with hub.client("prof") as teacher:
         teacher.get(f"teach/help/{user_of(page)}/{ITEM}").raise_for_status()
     look = page.locator("#mograder-bar .notes li.look")
-    expect(look).to_contain_text("prof looked at this notebook at", timeout=5000)
+    expect(look).to_contain_text("prof looked at this notebook at")
     page.screenshot(path=pictures / "bar-look.png")
 
 
@@ -279,7 +279,7 @@ def test_a_message_is_shown_over_a_running_lecture_and_covers_nothing(
         assert page.evaluate(top) == 0
         teacher.post("teach/message", data={"text": "Five minutes left"}).raise_for_status()
     note = bar.locator(".notes li")
-    expect(note).to_contain_text("Five minutes left", timeout=5000)
+    expect(note).to_contain_text("Five minutes left")
     expect(bar.get_by_role("button", name="Validate")).to_have_count(0)
     box = note.bounding_box()
     assert box is not None
