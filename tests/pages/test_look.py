@@ -169,7 +169,8 @@ def test_a_page_does_not_move_while_it_loads(tab: Page, sample: Sample) -> None:
     tab.add_init_script(SHIFTS)
     for name in NAMES:
         show(tab, sample, name)
-        most = 0.01 if name.startswith("start") else 0  # its steps come one by one
+        # Steps come one by one; and a busy browser may draw a page of which a part has not come yet.
+        most = 0.01 if name.startswith("start") else 0.002
         assert tab.evaluate("window.shifts") <= most, name
 
 
