@@ -61,7 +61,7 @@ class Trial:
         self._said = b""
         self._tenant: Tenant | None = None
         self._root = Path(tempfile.mkdtemp(prefix="trial-"))
-        self._root.chmod(0o733)  # the student's user makes the workspace in it; no sandbox sees this place
+        self._root.chmod(0o1733)  # the student's user makes the workspace in it, and takes away nothing else
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._log = os.open(self._root / "log", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
