@@ -88,6 +88,9 @@ def test_the_checks_are_shown_beside_the_code(hub: RunningHub, page: Page) -> No
 def test_the_bar_never_covers_the_notebook_and_leaves_in_full_screen(hub: RunningHub, page: Page) -> None:
     open_editor(page, hub)
     bar = page.locator("#mograder-bar header.bar")
+    bar.locator(".title").evaluate(
+        "(title) => { title.textContent = 'A1-Heat-Equation' }"
+    )  # longer than here
     for width in (1280, 375):
         page.set_viewport_size({"width": width, "height": 800})
         expect(bar).to_be_visible()
@@ -98,6 +101,7 @@ def test_the_bar_never_covers_the_notebook_and_leaves_in_full_screen(hub: Runnin
         assert root["top"] >= box["height"] - 0.5
         assert (root["right"], root["bottom"]) == (inner_width, inner_height)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert bar.locator(".state").evaluate("(state) => state.scrollWidth <= state.clientWidth"), "cut off"
     page.evaluate("document.documentElement.requestFullscreen()")
     expect(bar).to_be_hidden()
     assert page.evaluate("document.querySelector('#root').getBoundingClientRect().top") == 0
