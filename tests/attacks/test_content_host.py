@@ -249,15 +249,20 @@ def test_where_cookies_are_shared_nobody_opens_anothers_live_page(chromium: Brow
             assert page.locator("script:not([src*='static/'])").count() == 0  # of the hub alone
 
 
+# A browser writes cookies when it comes to it: who reads them afterwards waits until they are there.
 TOSS = """([name, value]) => { for (const path of ['/', '/assignments', '/teaching/hub/', location.pathname])
     for (const domain of ['', '; domain=course.localhost', '; domain=hub.course.localhost'])
         for (const kind of ['', '; secure'])
-            document.cookie = `${name}=${value}; path=${path}${domain}${kind}` }"""
+            document.cookie = `${name}=${value}; path=${path}${domain}${kind}`;
+    return document.cookie }"""
 OVERFLOW = """() => { for (let n = 0; n < 400; n++) document.cookie = `z${n}=1; path=/; domain=course.localhost`;
-    for (let n = 0; n < 400; n++) document.cookie = `y${n}=1; path=/` }"""
+    for (let n = 0; n < 400; n++) document.cookie = `y${n}=1; path=/`;
+    return document.cookie }"""
 SWEEP = """() => { for (let n = 0; n < 400; n++) {
     document.cookie = `z${n}=; path=/; domain=course.localhost; max-age=0`;
-    document.cookie = `y${n}=; path=/; max-age=0` } }"""
+    document.cookie = `y${n}=; path=/; max-age=0` }
+    return document.cookie }"""
+PLANT = "value => { document.cookie = `mograder_hub=${value}; path=/`; return document.cookie }"
 
 
 @pytest.mark.parametrize("overflowing", [False, True])
@@ -298,7 +303,7 @@ def test_over_plain_http_and_without_a_host_of_its_own_it_does(chromium: Browser
         for _ in range(5):  # which cookies a browser throws out first is its own business
             page.evaluate(OVERFLOW)
             page.evaluate(SWEEP)
-            page.evaluate("value => { document.cookie = `mograder_hub=${value}; path=/` }", evil)
+            page.evaluate(PLANT, evil)
             hubs.goto(hub.hub_url)
             if "mallory" in hubs.content():
                 return

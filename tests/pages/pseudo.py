@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from mograder.hub.pages import language, words
+from mograder.hub.pages import language, render, words
+from mograder.hub.pages.rows import Rows
 from tests.pages.texts import extracted
 
 _GROUP = re.compile(r"⟦[^⟦⟧]*⟧")
@@ -50,6 +51,8 @@ def pseudo() -> Iterator[None]:
     real = language._catalog
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(language, "_catalog", lambda code: catalog if code == "de" else real(code))
+        fresh = Rows(render._assignment).html  # the other's may hold rows in German
+        patch.setitem(render._ENVIRONMENT.globals, "assignment_row", fresh)
         patch.setattr(words, "format_timedelta", bracketed(words.format_timedelta))
         patch.setattr(words, "format_datetime", bracketed(words.format_datetime))
         yield

@@ -18,12 +18,13 @@ def posts(sample: Sample) -> list[str]:
 
 
 def watch_the_spinner(tab: Page) -> None:
-    """Note in the tab's session storage whether a spinner was ever to be seen."""
+    """Note in the tab's session storage after how many milliseconds of a page a spinner was first to be seen."""
     tab.add_init_script(
         """(() => {
             const look = () => {
                 const progress = document.getElementById("progress");
-                if (progress && getComputedStyle(progress).visibility === "visible") sessionStorage.seen = "yes";
+                if (progress && getComputedStyle(progress).visibility === "visible")
+                    sessionStorage.seen ??= performance.now();
                 requestAnimationFrame(look);
             };
             requestAnimationFrame(look);
@@ -31,12 +32,16 @@ def watch_the_spinner(tab: Page) -> None:
     )
 
 
+UNNOTICED = 150
+"""Milliseconds for which a start shows nothing. A busy machine may take longer to open what is up."""
+
+
 def test_a_session_that_is_up_is_opened_without_a_spinner(tab: Page, sample: Sample) -> None:
     watch_the_spinner(tab)
     tab.goto("edit/A1-Intro")
     tab.wait_for_url(EDITOR)
     expect(tab.get_by_role("heading", name="The notebook itself")).to_be_visible()
-    assert tab.evaluate("sessionStorage.seen") is None
+    assert float(tab.evaluate("sessionStorage.seen") or UNNOTICED) >= UNNOTICED
     assert posts(sample) == [POST]
 
 
@@ -55,7 +60,7 @@ def test_a_slow_start_shows_its_steps_as_they_happen(tab: Page, sample: Sample) 
     expect(tab.get_by_role("progressbar", name="Opening A1-Intro")).to_be_visible()
     sample.hold.set()
     tab.wait_for_url(EDITOR)
-    assert tab.evaluate("sessionStorage.seen") == "yes"
+    assert tab.evaluate("sessionStorage.seen") is not None
 
 
 def test_a_full_hub_says_the_place_and_the_wait(tab: Page, sample: Sample) -> None:
