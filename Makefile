@@ -62,6 +62,7 @@ $(BIN)/python: | $(UV)
 
 .make/dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@.ci/packages bubblewrap uidmap chromium
+	@.ci/packages chromium-headless-shell || echo "==> going on without chromium-headless-shell: the tests take longer"
 	@echo "==> installing mograder and its development tools"
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@$(INSTALL) --no-deps -e .

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.attacks.bare import leave_out_marimo
 from tests.support.hub import NOTEBOOK, RunningHub, by_proxy, make_course, running
 from tests.support.students import Student
 
@@ -137,6 +138,7 @@ def browser_of(chromium: Browser, hub: RunningHub, user: str) -> Iterator[Browse
         context.set_default_timeout(30_000)
         context.new_page().goto(hub.url)
         context.set_extra_http_headers({})
+        leave_out_marimo(context)
         (cookie,) = context.cookies(hub.url)
         yield context
         assert cookie in context.cookies(hub.url)

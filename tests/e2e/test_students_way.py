@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.conftest import CHROMIUM, browsing
 from tests.support.hub import RunningHub
 
 pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
@@ -18,6 +19,13 @@ A1, L1 = "A1-Heat-Equation", "L01-Random-Walks"
 ANSWER = '''def largest_dt(dx, alpha):
     """The longest stable time step in seconds."""
     return dx**2 / (2 * alpha)'''
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """All of it, as students have it; elsewhere what draws pages is enough."""
+    with browsing(CHROMIUM) as browser:
+        yield browser
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
