@@ -65,6 +65,23 @@ def test_a_notebook_that_could_not_be_saved_stays_open_until_it_is(hub: RunningH
     assert "only in the browser" in notebook.read_text()
 
 
+def test_who_is_idle_is_warned_in_time_and_can_stay(hub: RunningHub, page: Page, pictures: Path) -> None:
+    open_editor(page, hub)
+    stay = page.get_by_role("button", name="Keep it open")
+    expect(stay).to_be_visible(timeout=90_000)
+    page.screenshot(path=pictures / "bar-idle.png")
+    stay.click()
+    expect(stay).to_be_hidden(timeout=20_000)
+    expect(page.locator(".state")).to_have_text(re.compile("^Saved"))
+
+
+def test_the_course_page_warns_before_an_idle_notebook_is_stopped(hub: RunningHub, page: Page) -> None:
+    open_editor(page, hub)
+    page.goto(hub.url)
+    expect(page.locator(".soon")).to_have_text("stops in under a minute", timeout=60_000)
+    expect(page.locator(".soon")).to_have_count(0, timeout=120_000)  # stopped, and gone without a reload
+
+
 def test_an_editor_that_loads_for_longer_than_the_patience_is_still_there_when_it_has_loaded(
     course_root: Path, page: Page
 ) -> None:
