@@ -16,7 +16,7 @@ from tests.support.processes import eventually
 
 pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
 
-PATIENCE = 40
+PATIENCE = 30
 """Seconds without activity after which a session is stopped."""
 
 

@@ -25,12 +25,13 @@ def alive(pid: int) -> bool:
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Whether ``holds()`` becomes true in time, where no event says so."""
-    end = time.monotonic() + seconds
+    """Whether ``holds()`` becomes true in time, where no event says so. It is asked less often the longer it takes."""
+    end, pause = time.monotonic() + seconds, 0.02
     while not holds():
         if time.monotonic() > end:
             return False
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.3)
     return True
 
 
