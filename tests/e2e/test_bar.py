@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from tests.support.hub import RunningHub, by_proxy, make_course, running
 from tests.support.processes import descendants, eventually
@@ -17,6 +17,7 @@ from tests.support.processes import descendants, eventually
 pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
 
 ITEM = "A1-Answer"
+WINDOW: ViewportSize = {"width": 1280, "height": 900}
 TAUGHT = """[hub]
 title = "Test course"
 instructors = ["prof"]
@@ -39,6 +40,27 @@ def open_editor(page: Page, hub: RunningHub) -> None:
 def in_the_editor(page: Page) -> None:
     expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
     expect(page.locator(".state")).to_have_text(re.compile("^Saved"), timeout=60_000)
+
+
+@pytest.fixture(scope="module")
+def opened(hub: RunningHub, chromium: Browser) -> Iterator[Page]:
+    """An editor for the tests that only look at it, or type."""
+    with chromium.new_context(viewport=WINDOW, accept_downloads=True) as visitor:
+        visitor.set_default_timeout(60_000)
+        page = visitor.new_page()
+        open_editor(page, hub)
+        yield page
+
+
+@pytest.fixture
+def desk(opened: Page) -> Page:
+    """The editor that is open, as wide and as bright as it was."""
+    opened.set_viewport_size(WINDOW)
+    opened.evaluate("document.body.classList.replace('dark', 'light')")
+    expect(opened.locator("#mograder-bar")).to_have_attribute("data-theme", "light")
+    opened.keyboard.press("Escape")
+    expect(opened.locator("aside.panel")).to_be_hidden()
+    return opened
 
 
 def answer(page: Page, text: str) -> None:
@@ -86,44 +108,41 @@ def test_the_checks_are_shown_beside_the_code(hub: RunningHub, page: Page) -> No
     expect(panel).to_be_hidden()
 
 
-def test_the_bar_never_covers_the_notebook_and_leaves_in_full_screen(hub: RunningHub, page: Page) -> None:
-    open_editor(page, hub)
-    bar = page.locator("#mograder-bar header.bar")
+def test_the_bar_never_covers_the_notebook_and_leaves_in_full_screen(hub: RunningHub, desk: Page) -> None:
+    bar = desk.locator("#mograder-bar header.bar")
     bar.locator(".title").evaluate(
         "(title) => { title.textContent = 'A1-Heat-Equation' }"
     )  # longer than here
     for width in (1280, 375):
-        page.set_viewport_size({"width": width, "height": 800})
+        desk.set_viewport_size({"width": width, "height": 800})
         expect(bar).to_be_visible()
         edges = "[document.querySelector('#root').getBoundingClientRect(), innerWidth, innerHeight]"
-        root, inner_width, inner_height = page.evaluate(edges)
+        root, inner_width, inner_height = desk.evaluate(edges)
         box = bar.bounding_box()
         assert box is not None
         assert root["top"] >= box["height"] - 0.5
         assert (root["right"], root["bottom"]) == (inner_width, inner_height)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert desk.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert bar.locator(".state").evaluate("(state) => state.scrollWidth <= state.clientWidth"), "cut off"
-    page.evaluate("document.documentElement.requestFullscreen()")
+    desk.evaluate("document.documentElement.requestFullscreen()")
     expect(bar).to_be_hidden()
-    assert page.evaluate("document.querySelector('#root').getBoundingClientRect().top") == 0
-    page.evaluate("document.exitFullscreen()")
+    assert desk.evaluate("document.querySelector('#root').getBoundingClientRect().top") == 0
+    desk.evaluate("document.exitFullscreen()")
     expect(bar).to_be_visible()
 
 
-def test_what_the_editor_saves_is_a_version_in_the_history(hub: RunningHub, page: Page) -> None:
-    open_editor(page, hub)
-    answer(page, "answer = 41")
-    saved(page, hub, "answer = 41")
-    with page.context.expect_page() as opened:
-        page.get_by_role("link", name="History").click()
+def test_what_the_editor_saves_is_a_version_in_the_history(hub: RunningHub, desk: Page) -> None:
+    answer(desk, "answer = 41")
+    saved(desk, hub, "answer = 41")
+    with desk.context.expect_page() as opened:
+        desk.get_by_role("link", name="History").click()
     expect(opened.value.get_by_text("Saved in the editor").first).to_be_visible()
 
 
-def test_an_export_is_one_click(hub: RunningHub, page: Page) -> None:
-    open_editor(page, hub)
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Export").click()
-    assert Path(download.value.path()).read_bytes() == notebook_of(page, hub).read_bytes()
+def test_an_export_is_one_click(hub: RunningHub, desk: Page) -> None:
+    with desk.expect_download() as download:
+        desk.get_by_role("link", name="Export").click()
+    assert Path(download.value.path()).read_bytes() == notebook_of(desk, hub).read_bytes()
 
 
 @pytest.mark.parametrize(("what", "which"), [("kernel", 2), ("helper", 1), ("server", 0)])
@@ -145,10 +164,9 @@ def test_a_dead_process_is_noticed_and_one_click_leads_back(
     assert notebook.read_text() == before
 
 
-def test_the_bars_word_opens_nothing_else(hub: RunningHub, page: Page, context: BrowserContext) -> None:
-    open_editor(page, hub)
-    user = user_of(page)
-    word = page.evaluate("document.querySelector('#hub-bar').dataset.word")
+def test_the_bars_word_opens_nothing_else(hub: RunningHub, desk: Page) -> None:
+    user, context = user_of(desk), desk.context
+    word = desk.evaluate("document.querySelector('#hub-bar').dataset.word")
     headers = {"X-CSRF-Token": word, "Origin": hub.url.rstrip("/"), "Accept": "application/json"}
     kept = context.request.post(f"{hub.url}edit/user/{user}/{ITEM}/_hub/keep", headers=headers)
     assert kept.status == 200
@@ -179,12 +197,11 @@ def test_a_message_to_everybody_is_shown_over_the_notebook_until_it_is_put_away(
     expect(note).to_have_count(0)
 
 
-def test_what_is_typed_is_not_called_saved_before_it_is(hub: RunningHub, page: Page) -> None:
-    open_editor(page, hub)
-    state = page.locator(".state")
-    answer(page, "answer = 41")
+def test_what_is_typed_is_not_called_saved_before_it_is(hub: RunningHub, desk: Page) -> None:
+    state = desk.locator(".state")
+    answer(desk, "answer = 44")
     expect(state).to_have_text("Saving…", timeout=1000)
-    saved(page, hub, "answer = 41")
+    saved(desk, hub, "answer = 44")
     expect(state).to_have_text(re.compile(r"^Saved \d"))
 
 
@@ -236,26 +253,24 @@ def test_space_that_is_nearly_used_up_is_said_in_time(
     expect(opened.value.get_by_text("big.bin").first).to_be_visible()
 
 
-def test_an_instructors_look_is_told_in_the_editor(hub: RunningHub, page: Page, pictures: Path) -> None:
-    open_editor(page, hub)
+def test_an_instructors_look_is_told_in_the_editor(hub: RunningHub, desk: Page, pictures: Path) -> None:
     with hub.client("prof") as teacher:
-        teacher.get(f"teach/help/{user_of(page)}/{ITEM}").raise_for_status()
-    look = page.locator("#mograder-bar .notes li.look")
+        teacher.get(f"teach/help/{user_of(desk)}/{ITEM}").raise_for_status()
+    look = desk.locator("#mograder-bar .notes li.look")
     expect(look).to_contain_text("prof looked at this notebook at")
-    page.screenshot(path=pictures / "bar-look.png")
+    desk.screenshot(path=pictures / "bar-look.png")
 
 
-def test_the_bar_has_the_courses_colour(hub: RunningHub, page: Page) -> None:
+def test_the_bar_has_the_courses_colour(hub: RunningHub, desk: Page, page: Page) -> None:
     page.goto(hub.url)
     colour = "getComputedStyle({}).getPropertyValue('--accent').trim()"
     own = page.evaluate(colour.format("document.documentElement"))
-    open_editor(page, hub)
-    assert own == page.evaluate(colour.format("document.querySelector('#mograder-bar')"))
+    assert own == desk.evaluate(colour.format("document.querySelector('#mograder-bar')"))
     in_the_bar = "document.querySelector('#mograder-bar').shadowRoot.querySelector('.home')"
-    light = page.evaluate(f"getComputedStyle({in_the_bar}).color")
-    page.evaluate("document.body.classList.replace('light', 'dark')")
-    expect(page.locator("#mograder-bar")).to_have_attribute("data-theme", "dark")
-    assert page.evaluate(f"getComputedStyle({in_the_bar}).color") != light
+    light = desk.evaluate(f"getComputedStyle({in_the_bar}).color")
+    desk.evaluate("document.body.classList.replace('light', 'dark')")
+    expect(desk.locator("#mograder-bar")).to_have_attribute("data-theme", "dark")
+    assert desk.evaluate(f"getComputedStyle({in_the_bar}).color") != light
 
 
 def test_a_message_is_shown_over_a_running_lecture_and_covers_nothing(
@@ -286,14 +301,12 @@ def test_a_message_is_shown_over_a_running_lecture_and_covers_nothing(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_bar_is_worth_looking_at(hub: RunningHub, page: Page, pictures: Path, scheme: str) -> None:
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    open_editor(page, hub)
+def test_the_bar_is_worth_looking_at(desk: Page, pictures: Path, scheme: str) -> None:
     if scheme == "dark":  # marimo's own setting, of which the bar takes note
-        page.evaluate("document.body.classList.replace('light', 'dark')")
-        expect(page.locator("#mograder-bar")).to_have_attribute("data-theme", "dark")
-    page.get_by_role("button", name="Validate").click()
-    expect(page.locator("aside.panel .checks li").first).to_be_visible(timeout=90_000)
+        desk.evaluate("document.body.classList.replace('light', 'dark')")
+        expect(desk.locator("#mograder-bar")).to_have_attribute("data-theme", "dark")
+    desk.get_by_role("button", name="Validate").click()
+    expect(desk.locator("aside.panel .checks li").first).to_be_visible(timeout=90_000)
     for width in (1280, 375):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.screenshot(path=pictures / f"bar-{width}-{scheme}.png")
+        desk.set_viewport_size({"width": width, "height": 800})
+        desk.screenshot(path=pictures / f"bar-{width}-{scheme}.png")

@@ -55,11 +55,7 @@ def test_axe_finds_nothing_in_the_bar_whatever_it_shows(hub: RunningHub, page: P
             found[theme, width] = in_the_bar(page)
             page.screenshot(path=pictures / f"bar-all-{width}-{theme}.png")
     assert {state: what for state, what in found.items() if what} == {}
-
-
-def test_axe_would_find_something_in_the_bar(hub: RunningHub, page: Page) -> None:
-    open_editor(page, hub)
-    page.evaluate(
+    page.evaluate(  # or that would prove nothing
         "document.querySelector('#mograder-bar').shadowRoot.append(document.createElement('button'))"
     )
     assert any(finding.startswith("button-name") for finding in in_the_bar(page))
