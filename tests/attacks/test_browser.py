@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.attacks.bare import leave_out_marimo
+from tests.attacks.bare import bare_page
 from tests.support.hub import NOTEBOOK, RunningHub, by_proxy, make_course, running
 from tests.support.students import Student
 
@@ -138,7 +138,6 @@ def browser_of(chromium: Browser, hub: RunningHub, user: str) -> Iterator[Browse
         context.set_default_timeout(30_000)
         context.new_page().goto(hub.url)
         context.set_extra_http_headers({})
-        leave_out_marimo(context)
         (cookie,) = context.cookies(hub.url)
         yield context
         assert cookie in context.cookies(hub.url)
@@ -239,7 +238,7 @@ def test_a_notebooks_page_reaches_neither_the_hub_nor_anybody_else(
         with browser_of(chromium, guarded, "alice") as context:
             got = {}
             for name, body in FROM_A_NOTEBOOK.items():
-                page = context.new_page()
+                page = bare_page(context)
                 page.goto(f"{guarded.url}edit/user/alice/A1-Answer/", wait_until="domcontentloaded")
                 victim = "alice" if name in ("change something", "submit a form") else "dave"
                 got[name] = attempt(page, guarded, victim, body)
@@ -286,7 +285,7 @@ def test_a_report_that_a_students_code_wrote_has_no_power_over_the_instructor_wh
         mallory.http.post("validate/mallory/A1-Answer").raise_for_status()
         got = {}
         for name, body in FROM_A_NOTEBOOK.items():
-            page = context.new_page()
+            page = bare_page(context)
             page.goto(f"{guarded.url}validate-report/mallory/A1-Answer", wait_until="domcontentloaded")
             assert page.evaluate("self.origin") == "null"
             got[name] = attempt(page, guarded, "mallory", body)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.attacks.bare import leave_out_marimo
+from tests.attacks.bare import bare_page
 from tests.attacks.content_hosts import HTTPS, ITEM, Apart, hub_apart, visitor
 from tests.support.hub import NOTEBOOK, by_proxy
 
@@ -141,8 +141,7 @@ def another(hub: Apart) -> str:
 def looking(chromium: Browser, hub: Apart, *, https: bool = False) -> Iterator[tuple[BrowserContext, Page]]:
     """The viewer's browser, and their window with alice's page, which they reached from the hub."""
     with visitor(chromium, hub, viewer(hub), https=https) as context:
-        leave_out_marimo(context)
-        page = context.new_page()
+        page = bare_page(context)
         answer = page.goto(another(hub), wait_until="domcontentloaded")
         assert answer is not None and answer.ok
         assert page.url.startswith(another(hub))
@@ -234,8 +233,7 @@ def test_a_report_is_shown_where_it_has_no_power(chromium: Browser, hub: Apart) 
         (hub.running.course / "hub-notebooks" / "mallory" / ITEM / f"{ITEM}.py").write_text(hostile)
         http.post(f"validate/mallory/{ITEM}").raise_for_status()
     with visitor(chromium, hub, "prof") as context:
-        leave_out_marimo(context)
-        page = context.new_page()
+        page = bare_page(context)
         page.goto(f"{hub.hub_url}validate-report/mallory/{ITEM}", wait_until="domcontentloaded")
         assert page.url == f"{hub.root('mallory')}/validate-report/mallory/{ITEM}"
         assert page.evaluate("self.origin") == "null"
