@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,16 +49,52 @@ def nobody_waits() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("nobody_waits")
-def test_a_process_that_was_kept_ready_answers_one_question() -> None:
+def test_a_process_that_was_kept_ready_is_asked_again_and_again() -> None:
     module.keep_ready()
     module.keep_ready()
     (waiting,) = module._ready
     student = notebook(cell("x = '€'"), check("Q1", (True, "right"))).encode()
     expected = prepare(student, "A1.py", RELEASE.encode())
-    assert prepare_apart(student, "A1.py", RELEASE.encode()) == expected
-    assert waiting.returncode == 0
+    for _ in range(3):
+        assert prepare_apart(student, "A1.py", RELEASE.encode()) == expected
+        with pytest.raises(NotANotebook, match="this is not Python"):
+            prepare_apart(b"import marimo\napp = marimo.App(\n", "A1.py")
+    assert module._ready == [waiting]
+
+
+@pytest.mark.usefixtures("nobody_waits")
+def test_each_notebook_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CPU_SECONDS", 1)
+    module.keep_ready()
+    (waiting,) = module._ready
+    student = notebook(cell("\n".join(f"x{n} = {n}" for n in range(20_000)))).encode()
+    while _seconds(waiting.pid) < 2.5:
+        prepare_apart(student, "A1.py")
+        assert module._ready == [waiting]
+
+
+def _seconds(pid: int) -> float:
+    """What a process has computed."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.usefixtures("nobody_waits")
+def test_a_process_that_read_something_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CPU_SECONDS", 100)
+    student = notebook(cell("x = 1\n" + "#" * 3_000_000)).encode()
+    assert prepare_apart(student, "A1.py").labels == ("imports", "x = 1")
     assert module._ready == []
-    assert prepare_apart(student, "A1.py", RELEASE.encode()) == expected
+    assert prepare_apart(notebook(cell("x = 1")).encode(), "A1.py").labels == ("imports", "x = 1")
+    assert len(module._ready) == 1
+
+
+@pytest.mark.usefixtures("nobody_waits")
+def test_what_python_says_about_a_students_code_holds_nobody_up() -> None:
+    """A warning for each line is more than a pipe takes."""
+    student = notebook(cell("\n".join(rf"x{n} = '\d'" for n in range(5000)))).encode()
+    for _ in range(3):
+        prepare_apart(student, "A1.py")
 
 
 @pytest.mark.usefixtures("nobody_waits")

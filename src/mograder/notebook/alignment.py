@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
@@ -58,11 +59,22 @@ def meaning(cell: Cell) -> Hashable:
     text = markdown(cell)
     if text is not None:
         return ("text", text, cell.disabled)
+    known = _known_code if len(cell.code) < _SHORT else _known_code.__wrapped__
+    return (*known(cell.code), cell.disabled)
+
+
+@functools.lru_cache(maxsize=4096)
+def _known_code(code: str) -> tuple[str, Hashable]:
+    """The meaning of code: most cells are read more than once, those of a release for every student."""
     try:
-        tree = parse_python(cell.code)
+        tree = parse_python(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ("no code", cell.code, cell.disabled)
-    return ("code", _digest(tree), cell.disabled)
+        return ("no code", code)
+    return ("code", _digest(tree))
+
+
+_SHORT = 10_000
+"""Characters of code from which on it is not remembered."""
 
 
 def _digest(tree: ast.AST) -> bytes:
