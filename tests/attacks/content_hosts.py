@@ -17,7 +17,7 @@ import httpx
 from playwright.sync_api import Browser, BrowserContext
 
 from mograder.hub.content import ContentHost
-from tests.support.hub import PROXY_SECRET, RunningHub, by_proxy, make_course, running
+from tests.support.hub import PLAIN, PROXY_SECRET, RunningHub, by_proxy, make_course, running
 
 SECRET = "canary-secret-" + "s" * 40
 HUB_NAME = "hub.course.localhost"
@@ -72,7 +72,7 @@ class Apart:
             fields["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         where = f"http://127.0.0.1:{parts.port}{path}"
-        return httpx.request(method, where, headers=fields, timeout=60, follow_redirects=False)
+        return httpx.request(method, where, headers=fields, timeout=60, follow_redirects=False, verify=PLAIN)
 
     def dial(self) -> socket.socket:
         """A connection to the hub's own port, whatever name is asked for there."""
