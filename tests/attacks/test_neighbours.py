@@ -146,7 +146,7 @@ def test_a_neighbour_whose_name_begins_like_ones_own_is_a_neighbour(hub: Running
 
 
 def test_many_open_notebooks_of_one_host_user_do_not_break_validation(course_root: Path) -> None:
-    """A limit of processes is counted by the kernel for a host user, and all of these are of one: more than the limit."""
+    """A limit of processes is counted by the kernel for a host user, and these are of one, and more than it."""
     course_root.chmod(0o755)
     service = Service(course_root / "one-user")
     course = make_course(course_root / "crowded", CONFIG + "session_processes = 64\nreserve_memory_mb = 0\n")
