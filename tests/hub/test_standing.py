@@ -140,3 +140,18 @@ def test_a_database_that_can_not_be_asked_ends_nobodys_work(world: World) -> Non
     database.mkdir()
     assert world.recheck() == []
     database.rmdir()
+
+
+def test_what_begins_by_a_token_that_was_revoked_on_the_way_ends(world: World) -> None:
+    """An answer takes its time until its first piece is there, and only then is it open."""
+    bobs, alices = world.by_token("bob"), world.by_token("alice")
+
+    async def begin() -> None:
+        world.hub.app.state.ledger.revoke(bobs.token)
+        await world.hub.app.state.standing.recheck()
+        world.open("bob", bobs)
+        world.open("alice", alices)
+        await asyncio.sleep(0)
+
+    asyncio.run(begin())
+    assert world.closed == ["bob"]

@@ -149,8 +149,10 @@ class Gate:
         return self._entering(user, self._role(user), "content", login)
 
     def holds(self, grant: Grant) -> bool:
-        """Whether ``grant`` still lets its user be here; whether a token was revoked is the ledger's to say."""
+        """Whether ``grant`` still lets its user be here. Of a token that another process revoked, the ledger knows."""
         if grant.expires <= time.time() or (grant.login and not self._logins.holds(grant.login, grant.user)):
+            return False
+        if grant.token and not self._ledger.holds(grant.token):
             return False
         role = Role.INSTRUCTOR if grant.staff else self._role(grant.user)
         return self._may_enter(grant.user, role)

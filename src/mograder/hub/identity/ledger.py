@@ -25,6 +25,7 @@ class Ledger:
         self._table = table
         self._clock = clock
         self._used: dict[str, TokenRecord] = {}
+        self._revoked: set[str] = set()
 
     def issued(self, token: Token) -> None:
         """Note that a token was made."""
@@ -56,6 +57,10 @@ class Ledger:
             return set()
         return {record.id for record in found if record is not None and record.revoked is not None}
 
+    def holds(self, number: str) -> bool:
+        """Whether this process knows nothing of the end of a token; `revoked` asks what others wrote down."""
+        return number not in self._revoked
+
     def all(self) -> list[TokenRecord]:
         """Every token that was made here or used here, the newest first. Blocks: for a thread."""
         self._note_uses()
@@ -72,6 +77,7 @@ class Ledger:
                 tip="mograder hub tokens list",
                 number=token_id[:64],
             )
+        self._revoked.add(token_id)
         return record
 
     def write_down(self) -> None:
