@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -19,7 +22,7 @@ import pytest
 
 from tests.support.hub import RunningHub, end_engine, make_course, start
 from tests.support.marimo_client import MarimoClient
-from tests.support.processes import eventually
+from tests.support.processes import descendants, eventually
 from tests.support.students import ITEM, Student
 
 pytestmark = pytest.mark.real
@@ -220,6 +223,70 @@ def test_a_start_while_the_hub_has_no_descriptors_left_fails_in_a_sentence_and_t
     assert answer.status_code == 503, answer.text
     assert "The hub has too much to do at the moment (Too many open files)" in answer.json()["detail"]
     goes_on(alice.edit())
+
+
+class Engine:
+    """The session engine of a hub, as the machine's administrator sees it."""
+
+    def __init__(self, hub: RunningHub) -> None:
+        self.pid = next(pid for pid in descendants(hub.pid) if runs(pid, "mograder.sessions.engine"))
+        limits = Path(f"/proc/{self.pid}/limits").read_text()
+        self._usual = re.search(r"Max open files\s+(\d+)", limits)[1]  # type: ignore[index]
+
+    def descriptors(self) -> set[int]:
+        return {int(name) for name in os.listdir(f"/proc/{self.pid}/fd")}
+
+    @contextlib.contextmanager
+    def spare(self, count: int) -> Iterator[None]:
+        """For a while it can have so many descriptors more, and then no other."""
+        taken = self.descriptors()
+        free = (number for number in itertools.count() if number not in taken)
+        self._allow(str(next(itertools.islice(free, count, None))))
+        try:
+            yield
+        finally:
+            self._allow(self._usual)
+
+    def _allow(self, soft: str) -> None:
+        status = Path(f"/proc/{self.pid}").stat()  # only as its own user: ours has no rights over it
+        command = ["prlimit", f"--pid={self.pid}", f"--nofile={soft}:{self._usual}"]
+        subprocess.run(command, check=True, user=status.st_uid, group=status.st_gid, extra_groups=[])
+
+
+def runs(pid: int, module: str) -> bool:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return b"-m" in words[:5] and module.encode() in words[:6]
+
+
+def test_an_engine_without_descriptors_says_so_keeps_its_sessions_and_nothing_is_left_of_what_failed(
+    stack: ExitStack, hub: RunningHub
+) -> None:
+    alice, tab = person(stack, hub, "alice"), person(stack, hub, "bob").edit()
+    alice.edit()
+    alice.stop()
+    engine = Engine(hub)
+    before = engine.descriptors(), set(descendants(engine.pid))
+    for count in range(17):
+        with engine.spare(count):
+            answer = alice.start()
+        if answer.status_code == 200:
+            break
+        assert answer.status_code == 503, (count, answer.text)
+        assert "The hub has too much to do at the moment (Too many open files)" in answer.json()["detail"]
+    assert count  # it was refused before
+    assert alice.start().status_code == 200
+    alice.stop()
+    assert eventually(lambda: (engine.descriptors(), set(descendants(engine.pid))) == before)
+    with engine.spare(0):
+        goes_on(tab)
+        assert eventually(
+            lambda: "Too many open files" in engine_log(hub)
+        )  # it has looked after them meanwhile
+    goes_on(alice.edit())
+
+
+def engine_log(hub: RunningHub) -> str:
+    return (hub.course / ".mograder" / "engine" / "engine.log").read_text()
 
 
 def test_more_connections_than_the_hub_has_descriptors_do_not_end_it(course_root: Path) -> None:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mograder.errors import SandboxError
+from mograder.errors import SandboxError, exhausted
 from mograder.sandbox.limits import Limits, Means
 
 MOUNT = Path("/sys/fs/cgroup")
@@ -55,10 +55,14 @@ class Cgroup:
 
         Rights are judged now, not when it does.
         """
-        return [
-            os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-            for directory in sorted(set(self._directories.values()))
-        ]
+        opened: list[int] = []
+        with contextlib.ExitStack() as undo:
+            for directory in sorted(set(self._directories.values())):
+                descriptor = os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+                undo.callback(os.close, descriptor)
+                opened.append(descriptor)
+            undo.pop_all()
+        return opened
 
     def pids(self) -> list[int]:
         directory = next(iter(self._directories.values()))
@@ -132,7 +136,7 @@ class Tree:
             _limit(self.version, directories, limits)
         except OSError as error:
             made.remove()
-            raise SandboxError(
+            raise exhausted(error) or SandboxError(
                 "No control group could be made for {name}: {error}.", name=name, error=error
             ) from error
         return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,12 @@ class Tenant:
         """Whether it runs for longer than it may."""
         allowed = self.launch.wall_seconds
         return allowed > 0 and time.monotonic() - self.began > allowed
+
+    def is_over(self) -> bool:
+        """Whether its main process has ended."""
+        look = select.poll()
+        look.register(self.pidfd, select.POLLIN)
+        return bool(look.poll(0))
 
     def end(self) -> bool:
         """End every process of it. True when they are gone."""
