@@ -324,7 +324,8 @@ class Directory:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.fchmod(descriptor, 0o644)
+            shared = os.fstat(self._descriptor).st_mode & stat.S_IWGRP  # with a session, by its group
+            os.fchmod(descriptor, 0o644 | shared)
             self._give_to_owner(descriptor)
             os.fsync(descriptor)
         finally:

@@ -219,6 +219,7 @@ class Engine:
         _reap(tenant.pid)
         self._collect_status(tenant)
         tenant.close()
+        self._maker.open_up(tenant.launch)
         end = Ended(name, tenant.reason, tenant.status or 0, tenant.detail)
         self._ended[name] = end
         while len(self._ended) > REMEMBERED:
