@@ -112,7 +112,8 @@ def goes_on(tab: MarimoClient) -> None:
 def test_shared_memory_that_is_full_is_an_error_in_the_cell_and_nowhere_else(
     stack: ExitStack, hub: RunningHub
 ) -> None:
-    tab, other = person(stack, hub, "alice").edit(), person(stack, hub, "bob").edit()
+    alice = person(stack, hub, "alice")
+    tab, other = alice.edit(), person(stack, hub, "bob").edit()
     code = """import os
 taken = 0
 try:
@@ -126,6 +127,10 @@ said"""
     goes_on(other)
     goes_on(tab)
     tab.save(f"{ITEM}.py")
+    for _ in range(2):  # it is full still, and the next kernels come up
+        tab.post("/api/kernel/restart_session", {})
+        tab = alice.tab().start()
+        goes_on(tab)
 
 
 def test_descriptors_that_are_exhausted_are_an_error_in_the_cell_and_nowhere_else(
