@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -204,13 +205,26 @@ def test_a_fork_bomb_ends_within_its_own_session(stack: ExitStack, hub: RunningH
 def test_packages_that_are_deleted_under_a_session_are_there_again_at_the_next_start(
     stack: ExitStack, hub: RunningHub
 ) -> None:
-    tab = person(stack, hub, "alice").edit()
+    alice, bob = person(stack, hub, "alice"), person(stack, hub, "bob")
+    tab = alice.edit()
+    assert bar_of(alice)["packages_gone"] is False
     environments = [path.parent for path in (hub.course / ".mograder/environments").glob("*/bin")]
     subprocess.run(["rm", "-rf", *environments], check=True)
     goes_on(tab)
-    goes_on(person(stack, hub, "bob").edit())
+    goes_on(bob.edit())
     assert any((environment / "bin" / "python").exists() for environment in environments)
     goes_on(tab)
+    assert bar_of(alice)["packages_gone"] is True, "what is there again is not in the sandbox"
+    assert bar_of(bob)["packages_gone"] is False
+
+
+def bar_of(student: Student) -> dict[str, Any]:
+    """What the bar over somebody's editor is told."""
+    asks = {"Sec-Fetch-Site": "same-origin"}
+    with student.http.stream("GET", f"edit/user/{student.name}/{ITEM}/_hub/events", headers=asks) as stream:
+        line = next(line for line in stream.iter_lines() if line.startswith("data: "))
+    told: dict[str, Any] = json.loads(line.removeprefix("data: "))
+    return told
 
 
 def test_a_start_while_the_hub_has_no_descriptors_left_fails_in_a_sentence_and_the_next_one_works(
