@@ -93,6 +93,17 @@ def test_a_hub_that_can_not_isolate_does_not_start_and_says_why(
     assert "mograder hub check" in line
 
 
+def test_a_development_hub_that_can_not_isolate_comes_up_and_says_so_everywhere(course_root: Path) -> None:
+    course = make_course(course_root / "contained")
+    hub = start(course, through=NO_USER_NAMESPACES)
+    try:
+        assert "notebooks run without isolation, and as root: " in "".join(hub.lines)
+        with hub.client("alice", Accept="text/html") as alice:
+            assert "Notebooks run without isolation on this hub." in alice.get("").text
+    finally:
+        hub.stop(signal.SIGINT)
+
+
 @pytest.fixture(scope="module")
 def hub(course_root: Path) -> Iterator[RunningHub]:
     up = start(make_course(course_root / "faults", SMALL))

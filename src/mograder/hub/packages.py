@@ -38,7 +38,7 @@ def course_environments(course: Course, *, confined: bool = True) -> Environment
 
 
 def taken_away(state_dir: Path, session: Session) -> bool:
-    """Whether the packages of an open notebook were deleted under it: what is there again by now is not in its sandbox."""
+    """Whether the packages of an open notebook were deleted: what is there again by now is not in its sandbox."""
     made = state_dir / "environments" / session.environment / "pyvenv.cfg"
     try:
         return made.stat().st_mtime > session.started

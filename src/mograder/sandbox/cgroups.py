@@ -152,7 +152,7 @@ class Tree:
         return tuple(dict(zip(self.base.values(), self._insides(inside), strict=True)).items())
 
     def give(self, uid: int, gid: int) -> None:
-        """Let another user make groups here (a jailed engine that is not root). Raises OSError."""
+        """Let another user make groups here (a jailed engine that is not root). Raises SandboxError."""
         for base in set(self.base.values()):
             for path in (
                 base,
@@ -160,8 +160,16 @@ class Tree:
                 base / "cgroup.subtree_control",
                 base / "cgroup.threads",
             ):
-                if path.exists():
+                if not path.exists():
+                    continue
+                try:
                     os.chown(path, uid, gid)
+                except OSError as error:
+                    raise SandboxError(
+                        "Control groups can not be given to user {uid} ({reason}).",
+                        uid=uid,
+                        reason=error.strerror,
+                    ) from error
 
     def remove(self) -> bool:
         """Remove the tree and the groups in it; False when processes are still in one after two seconds."""
