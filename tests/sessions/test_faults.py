@@ -341,12 +341,27 @@ def test_more_connections_than_the_hub_has_descriptors_do_not_end_it(course_root
         hub.stop(signal.SIGINT)
 
 
-def test_without_control_groups_the_check_says_what_that_means_and_what_to_do(course_root: Path) -> None:
-    course = make_course(course_root / "unbounded", SMALL)
-    command = [*NO_CGROUPS, sys.executable, "-m", "mograder", "hub", "check", "--json", str(course)]
+def checked(course: Path, through: list[str]) -> dict[str, Any]:
+    """What ``mograder hub check`` finds."""
+    command = [*through, sys.executable, "-m", "mograder", "hub", "check", "--json", str(course)]
     environment = {**os.environ, "MOGRADER_HUB_SECRET": "s" * 40}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    found = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_where_nothing_is_missing_the_verdict_is_strict_and_without_room_of_their_own_it_is_standard(
+    course_root: Path,
+) -> None:
+    course = make_course(course_root / "well-kept", SMALL)
+    (course / "hub-notebooks").mkdir()
+    own = in_namespace(f"mount -t tmpfs -o mode=711 none {course}/hub-notebooks")
+    assert checked(course, own)["isolation"] == "strict"
+    assert checked(course, [])["isolation"] == "standard"
+
+
+def test_without_control_groups_the_check_says_what_that_means_and_what_to_do(course_root: Path) -> None:
+    found = checked(make_course(course_root / "unbounded", SMALL), NO_CGROUPS)
     (limits,) = [probe for probe in found["probes"] if probe["name"] == "limits"]
     assert found["isolation"] == "degraded"
     assert limits["detail"] == "rlimits and a watchdog: memory is watched, not bounded"
@@ -376,8 +391,9 @@ def test_a_notebook_with_a_syntax_error_opens_and_validation_names_the_line(
 def test_without_control_groups_a_memory_bomb_still_ends_its_own_session_only(
     stack: ExitStack, course_root: Path
 ) -> None:
-    course = make_course(course_root / "watched", SMALL)
-    hub = start(course, through=NO_CGROUPS)
+    course = make_course(course_root / "watched", f'{SMALL}trusted_proxies = ["127.0.0.1"]\n')
+    hub = start(course, dev=False, env={"MOGRADER_HUB_SECRET": "s" * 40}, through=NO_CGROUPS)
+    assert "memory is watched, not bounded): see mograder hub check" in "".join(hub.lines)
     stack.callback(end_engine, course)
     stack.callback(hub.stop, signal.SIGINT)
     alice, bob = person(stack, hub, "alice"), person(stack, hub, "bob")
