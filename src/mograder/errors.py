@@ -31,6 +31,7 @@ The HTTP status is part of the meaning, so it lives here; the CLI prints the sen
 
 from __future__ import annotations
 
+import errno
 from typing import Any, ClassVar
 
 from mograder.sentences import Sentence
@@ -201,3 +202,14 @@ class UnsafeFile(MograderError):
 
 class SandboxError(MograderError):
     """A sandbox could not be made, joined or limited."""
+
+
+def exhausted(error: BaseException) -> Unavailable | None:
+    """What to say if the machine has run out of something that others will give back; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        return None
+    return Unavailable(
+        "The hub has too much to do at the moment ({reason}). Nothing was changed; try again soon.",
+        retry_after=10,
+        reason=error.strerror,
+    )

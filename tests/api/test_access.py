@@ -10,43 +10,13 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from mograder.course import Course
-from mograder.hub.api import editor, files, handoff, teaching, versions
-from mograder.hub.api import routes as api
 from mograder.hub.app import build
 from mograder.hub.identity.policy import Action
-from mograder.hub.pages import account, live, teach, teach_tables, teach_work, updates
-from mograder.hub.pages import files as file_pages
-from mograder.hub.pages import routes as pages
-from mograder.hub.pages import versions as version_pages
+from mograder.hub.routers import routes
 from mograder.hub.settings import Options, combine
 from mograder.sessions.launchers.process import ProcessLauncher
 
 PUBLIC = {"/static/{version}/{name}"}
-
-
-ROUTERS = (
-    api.router,
-    teaching.router,
-    editor.router,
-    editor.lectures,
-    handoff.router,
-    versions.router,
-    files.router,
-    pages.router,
-    live.router,
-    version_pages.router,
-    updates.router,
-    account.router,
-    file_pages.router,
-    teach.router,
-    teach_work.router,
-    teach_tables.router,
-)
-
-
-def routes() -> list[APIRoute]:
-    """Every route that the hub has: it includes these routers and nothing else (the first test)."""
-    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
 def actions(route: APIRoute) -> list[Action]:

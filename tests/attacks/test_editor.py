@@ -16,7 +16,7 @@ from tests.attacks import inside
 from tests.support.hub import RunningHub, make_course, start
 from tests.support.marimo_client import MarimoClient
 from tests.support.service import Service
-from tests.support.students import Student
+from tests.support.students import ITEM, Student
 
 pytestmark = pytest.mark.real
 
@@ -124,6 +124,56 @@ def test_every_attack_is_contained_by_the_hub_of_a_plain_user(
     scene = Scene(stack, hub_of_a_service(stack, service, course_root / "served", secret), secret)
     contained(scene.attack())
     goes_on(scene.bobs_tab)
+
+
+@pytest.fixture(scope="module")
+def ranged(service: Service, course_root: Path) -> Iterator[Scene]:
+    """As a university's machine has it: a plain user with a range of subordinate users, one for each student."""
+    secret = "canary-" + secrets.token_hex(16)
+    config = '[hub]\ntitle = "Range"\ninstructors = ["prof"]\n'
+    with ExitStack() as stack:
+        hub = hub_of_a_service(stack, service.with_a_range(), course_root / "ranged", secret, config)
+        yield Scene(stack, hub, secret)
+
+
+def test_every_attack_is_contained_where_each_student_is_a_subordinate_user(ranged: Scene) -> None:
+    contained(ranged.attack())
+    goes_on(ranged.bobs_tab)
+
+
+def test_a_warm_process_passes_its_trial_where_each_student_is_a_subordinate_user(ranged: Scene) -> None:
+    with ranged.hub.client("prof") as prof:
+        rows = prof.get("teach/health", params={"format": "csv"}).text
+    assert "a host user per student,ok,1000 subordinate users" in rows
+    assert f"warm {ITEM},ok,warm" in rows
+
+
+WORK = """import tempfile
+answer = 42
+open('data.csv', 'a').write('3,4\\n')
+open(tempfile.mkdtemp(dir='.') + '/mine', 'w').close()"""
+
+
+def test_a_subordinate_user_and_the_hub_share_the_files_of_a_workspace(ranged: Scene) -> None:
+    with Student(ranged.hub, "eve") as eve:
+        tab = eve.edit()
+        tab.run(tab.cells[2], WORK)
+        tab.save(f"{ITEM}.py")
+        assert eve.workspace.joinpath("data.csv").read_text().endswith("3,4\n")
+        assert b"answer = 42" in eve.http.get(f"export/eve/{ITEM}").content
+        checked = eve.http.post(f"validate/eve/{ITEM}").json()
+        assert [check["status"] for check in checked["checks"]] == ["success"], checked
+        assert not list((ranged.hub.course / ".mograder" / "run").glob("mograder-*")), (
+            "it could not be cleared"
+        )
+        assert eve.http.post("start-run/L01-Intro").status_code == 200
+        assert eve.http.post(f"reset/eve/{ITEM}").json()["status"] == "ok"
+        tab = eve.edit()
+        tab.run(tab.cells[2], "open('data.csv', 'a').write('5,6\\n')")
+        assert eve.workspace.joinpath("data.csv").read_text().endswith("5,6\n")
+        eve.stop()
+        (closed,) = eve.workspace.glob("tmp*")
+        assert closed.stat().st_mode & 0o070 == 0o070
 
 
 #: The kernel tells a session from where on the disk its mounts come, and no mount call hides that (docs/design.md).

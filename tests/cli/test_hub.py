@@ -159,9 +159,11 @@ def test_check_says_what_is_there_and_what_to_mend(tmp_path: Path) -> None:
     assert good.returncode == 0, good.stdout
     found = json.loads(good.stdout)
     assert found["isolation"] in ("strict", "standard", "degraded")
-    levels = {probe["name"]: probe["level"] for probe in found["probes"]}
+    probes = {probe["name"]: probe for probe in found["probes"]}
+    levels = {name: probe["level"] for name, probe in probes.items()}
     assert levels["secret"] == levels["marimo"] == levels["uv"] == levels["port"] == "ok"
-    assert "item A1-Answer" in levels
+    assert "put up by hand: the first start tries its packages" in probes["item A1-Answer"]["detail"]
+    assert "mograder hub publish" in probes["item A1-Answer"]["remedy"]
 
 
 @pytest.mark.real

@@ -253,6 +253,21 @@ def test_space_that_is_nearly_used_up_is_said_in_time(
     expect(opened.value.get_by_text("big.bin").first).to_be_visible()
 
 
+def test_packages_that_were_deleted_under_a_notebook_are_said(hub: RunningHub, desk: Page) -> None:
+    (made,) = (hub.course / ".mograder" / "environments").glob("*/pyvenv.cfg")
+    aside = made.rename(hub.course / "aside.cfg")  # of the environment, which is looked at once a minute
+    alert = desk.locator("#mograder-bar").get_by_role("alert")
+    try:
+        desk.reload()
+        expect(alert).to_contain_text("The packages of this notebook were deleted")
+        expect(alert).to_contain_text("open it again")
+    finally:
+        aside.rename(made)
+    desk.reload()
+    in_the_editor(desk)
+    expect(alert).to_be_hidden()
+
+
 def test_an_instructors_look_is_told_in_the_editor(hub: RunningHub, desk: Page, pictures: Path) -> None:
     with hub.client("prof") as teacher:
         teacher.get(f"teach/help/{user_of(desk)}/{ITEM}").raise_for_status()

@@ -168,13 +168,13 @@ def test_the_hubs_health_is_told_in_german_and_taken_away_in_english(hub: Hub) -
     )
     for words in (
         "Inhalt A1-Answer",
-        "Aufgabe, Dateien: 2, Pakete noch nicht gebaut",
-        "der erste Start baut sie",
+        "Aufgabe, Dateien: 2, von Hand hingelegt: Der erste Start probiert die Pakete aus",
+        "mograder hub publish probiert sie aus, bevor jemand es öffnet",
     ):
         assert words in page.text
     item = next(row for row in export.json() if row["What"] == "item A1-Answer")
-    assert item["Detail"] == "assignment, 2 files, packages not built yet"
-    assert item["What to do"] == "the first start builds them"
+    assert item["Detail"] == "assignment, 2 files, put up by hand: the first start tries its packages"
+    assert item["What to do"] == "mograder hub publish tries them before anybody opens it"
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,16 @@ def test_a_descriptor_can_be_given_instead_of_a_path(tmp_path: Path) -> None:
     log.close()
     os.close(descriptor)  # still ours to close
     assert (tmp_path / "log").read_bytes() == b"through a descriptor"
+
+
+def test_who_prints_is_not_held_up_by_a_full_disk(tmp_path: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    log = CappedLog(full, limit=1 << 20)
+    try:
+        for _ in range(3):  # more than the pipe holds
+            os.write(log.writer, b"x" * 60_000)
+            assert log.drain()
+        assert log.tail() == "x" * 8192
+    finally:
+        log.close()
+        os.close(full)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import mograder
+from tests.support.service import with_a_range
 
 HERE = Path(__file__).parent
 INSIDE = HERE.parent / "attacks" / "inside.py"
@@ -160,7 +161,7 @@ class World:
         python = order["jailer_python"] or (sys.executable if as_user == "root" else SYSTEM_PYTHON)
         command = [python, "-I", str(self.packages / "jailer.py"), str(self.packages)]
         if as_user == "subuid":
-            command = [*self._user_with_a_range(), *command]
+            command = [*with_a_range(self.root / "etc", UNPRIVILEGED), *command]
         user = UNPRIVILEGED if as_user == "shared" else None
         lines = self._run(command, order=order, user=user, environment=self._hubs_environment())
         host = json.loads(lines.pop())
@@ -187,23 +188,6 @@ class World:
         path.write_text(program)
         path.chmod(0o644)
         return "\n".join(self._run([SYSTEM_PYTHON, str(path)], user=UNPRIVILEGED))
-
-    def _user_with_a_range(self) -> list[str]:
-        """A user with a name and a range of subordinate ids, known in a mount namespace of its own only."""
-        place = self.root / "etc"
-        if not place.exists():
-            place.mkdir()
-            for name, line in (
-                ("passwd", f"hubtest:x:{UNPRIVILEGED}:{UNPRIVILEGED}::/nonexistent:/bin/sh\n"),
-                ("subuid", "hubtest:3000000:1000\n"),
-                ("subgid", "hubtest:3000000:1000\n"),
-            ):
-                (place / name).write_text(Path("/etc", name).read_text() + line)
-        mounts = "; ".join(
-            f"mount --bind {place}/{name} /etc/{name}" for name in ("passwd", "subuid", "subgid")
-        )
-        become = f"setpriv --reuid {UNPRIVILEGED} --regid {UNPRIVILEGED} --clear-groups"
-        return ["unshare", "--mount", "sh", "-c", f'{mounts}; exec {become} "$@"', "sh"]
 
     def _run(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mograder.sessions.engine.loop import turn
+from mograder.sessions.engine.loop import Mishaps, turn
 
 
 @pytest.fixture
@@ -78,3 +78,24 @@ def test_an_act_that_fails_is_said_and_heard_no_more_while_the_others_go_on(
     turn(selector, 1)
     assert sorted(done) == sorted(ready[1:] * 2)
     assert capsys.readouterr().err.count("Traceback") == 1
+
+
+def test_what_is_done_again_and_again_goes_on_after_a_mishap_which_is_said_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcomes: list[Exception | None] = [
+        OSError(24, "x"),
+        OSError(24, "y"),
+        ValueError(),
+        None,
+        OSError(24, "x"),
+    ]
+
+    def act() -> None:
+        if (error := outcomes.pop(0)) is not None:
+            raise error
+
+    mishaps = Mishaps()
+    while outcomes:
+        mishaps.attempt("look", act)
+    assert capsys.readouterr().err.count("Traceback") == 3

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -13,13 +16,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.support.hub import RunningHub, end_engine, make_course, start
 from tests.support.marimo_client import MarimoClient
-from tests.support.processes import eventually
+from tests.support.processes import descendants, eventually
 from tests.support.students import ITEM, Student
 
 pytestmark = pytest.mark.real
@@ -89,6 +93,17 @@ def test_a_hub_that_can_not_isolate_does_not_start_and_says_why(
     assert "mograder hub check" in line
 
 
+def test_a_development_hub_that_can_not_isolate_comes_up_and_says_so_everywhere(course_root: Path) -> None:
+    course = make_course(course_root / "contained")
+    hub = start(course, through=NO_USER_NAMESPACES)
+    try:
+        assert "notebooks run without isolation, and as root: " in "".join(hub.lines)
+        with hub.client("alice", Accept="text/html") as alice:
+            assert "Notebooks run without isolation on this hub." in alice.get("").text
+    finally:
+        hub.stop(signal.SIGINT)
+
+
 @pytest.fixture(scope="module")
 def hub(course_root: Path) -> Iterator[RunningHub]:
     up = start(make_course(course_root / "faults", SMALL))
@@ -109,7 +124,8 @@ def goes_on(tab: MarimoClient) -> None:
 def test_shared_memory_that_is_full_is_an_error_in_the_cell_and_nowhere_else(
     stack: ExitStack, hub: RunningHub
 ) -> None:
-    tab, other = person(stack, hub, "alice").edit(), person(stack, hub, "bob").edit()
+    alice = person(stack, hub, "alice")
+    tab, other = alice.edit(), person(stack, hub, "bob").edit()
     code = """import os
 taken = 0
 try:
@@ -123,6 +139,10 @@ said"""
     goes_on(other)
     goes_on(tab)
     tab.save(f"{ITEM}.py")
+    for _ in range(2):  # it is full still, and the next kernels come up
+        tab.post("/api/kernel/restart_session", {})
+        tab = alice.tab().start()
+        goes_on(tab)
 
 
 def test_descriptors_that_are_exhausted_are_an_error_in_the_cell_and_nowhere_else(
@@ -196,13 +216,26 @@ def test_a_fork_bomb_ends_within_its_own_session(stack: ExitStack, hub: RunningH
 def test_packages_that_are_deleted_under_a_session_are_there_again_at_the_next_start(
     stack: ExitStack, hub: RunningHub
 ) -> None:
-    tab = person(stack, hub, "alice").edit()
+    alice, bob = person(stack, hub, "alice"), person(stack, hub, "bob")
+    tab = alice.edit()
+    assert bar_of(alice)["packages_gone"] is False
     environments = [path.parent for path in (hub.course / ".mograder/environments").glob("*/bin")]
     subprocess.run(["rm", "-rf", *environments], check=True)
     goes_on(tab)
-    goes_on(person(stack, hub, "bob").edit())
+    goes_on(bob.edit())
     assert any((environment / "bin" / "python").exists() for environment in environments)
     goes_on(tab)
+    assert bar_of(alice)["packages_gone"] is True, "what is there again is not in the sandbox"
+    assert bar_of(bob)["packages_gone"] is False
+
+
+def bar_of(student: Student) -> dict[str, Any]:
+    """What the bar over somebody's editor is told."""
+    asks = {"Sec-Fetch-Site": "same-origin"}
+    with student.http.stream("GET", f"edit/user/{student.name}/{ITEM}/_hub/events", headers=asks) as stream:
+        line = next(line for line in stream.iter_lines() if line.startswith("data: "))
+    told: dict[str, Any] = json.loads(line.removeprefix("data: "))
+    return told
 
 
 def test_a_start_while_the_hub_has_no_descriptors_left_fails_in_a_sentence_and_the_next_one_works(
@@ -220,6 +253,70 @@ def test_a_start_while_the_hub_has_no_descriptors_left_fails_in_a_sentence_and_t
     assert answer.status_code == 503, answer.text
     assert "The hub has too much to do at the moment (Too many open files)" in answer.json()["detail"]
     goes_on(alice.edit())
+
+
+class Engine:
+    """The session engine of a hub, as the machine's administrator sees it."""
+
+    def __init__(self, hub: RunningHub) -> None:
+        self.pid = next(pid for pid in descendants(hub.pid) if runs(pid, "mograder.sessions.engine"))
+        limits = Path(f"/proc/{self.pid}/limits").read_text()
+        self._usual = re.search(r"Max open files\s+(\d+)", limits)[1]  # type: ignore[index]
+
+    def descriptors(self) -> set[int]:
+        return {int(name) for name in os.listdir(f"/proc/{self.pid}/fd")}
+
+    @contextlib.contextmanager
+    def spare(self, count: int) -> Iterator[None]:
+        """For a while it can have so many descriptors more, and then no other."""
+        taken = self.descriptors()
+        free = (number for number in itertools.count() if number not in taken)
+        self._allow(str(next(itertools.islice(free, count, None))))
+        try:
+            yield
+        finally:
+            self._allow(self._usual)
+
+    def _allow(self, soft: str) -> None:
+        status = Path(f"/proc/{self.pid}").stat()  # only as its own user: ours has no rights over it
+        command = ["prlimit", f"--pid={self.pid}", f"--nofile={soft}:{self._usual}"]
+        subprocess.run(command, check=True, user=status.st_uid, group=status.st_gid, extra_groups=[])
+
+
+def runs(pid: int, module: str) -> bool:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return b"-m" in words[:5] and module.encode() in words[:6]
+
+
+def test_an_engine_without_descriptors_says_so_keeps_its_sessions_and_nothing_is_left_of_what_failed(
+    stack: ExitStack, hub: RunningHub
+) -> None:
+    alice, tab = person(stack, hub, "alice"), person(stack, hub, "bob").edit()
+    alice.edit()
+    alice.stop()
+    engine = Engine(hub)
+    before = engine.descriptors(), set(descendants(engine.pid))
+    for count in range(17):
+        with engine.spare(count):
+            answer = alice.start()
+        if answer.status_code == 200:
+            break
+        assert answer.status_code == 503, (count, answer.text)
+        assert "The hub has too much to do at the moment (Too many open files)" in answer.json()["detail"]
+    assert count  # it was refused before
+    assert alice.start().status_code == 200
+    alice.stop()
+    assert eventually(lambda: (engine.descriptors(), set(descendants(engine.pid))) == before)
+    with engine.spare(0):
+        goes_on(tab)
+        assert eventually(
+            lambda: "Too many open files" in engine_log(hub)
+        )  # it has looked after them meanwhile
+    goes_on(alice.edit())
+
+
+def engine_log(hub: RunningHub) -> str:
+    return (hub.course / ".mograder" / "engine" / "engine.log").read_text()
 
 
 def test_more_connections_than_the_hub_has_descriptors_do_not_end_it(course_root: Path) -> None:
@@ -244,12 +341,27 @@ def test_more_connections_than_the_hub_has_descriptors_do_not_end_it(course_root
         hub.stop(signal.SIGINT)
 
 
-def test_without_control_groups_the_check_says_what_that_means_and_what_to_do(course_root: Path) -> None:
-    course = make_course(course_root / "unbounded", SMALL)
-    command = [*NO_CGROUPS, sys.executable, "-m", "mograder", "hub", "check", "--json", str(course)]
+def checked(course: Path, through: list[str]) -> dict[str, Any]:
+    """What ``mograder hub check`` finds."""
+    command = [*through, sys.executable, "-m", "mograder", "hub", "check", "--json", str(course)]
     environment = {**os.environ, "MOGRADER_HUB_SECRET": "s" * 40}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    found = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_where_nothing_is_missing_the_verdict_is_strict_and_without_room_of_their_own_it_is_standard(
+    course_root: Path,
+) -> None:
+    course = make_course(course_root / "well-kept", SMALL)
+    (course / "hub-notebooks").mkdir()
+    own = in_namespace(f"mount -t tmpfs -o mode=711 none {course}/hub-notebooks")
+    assert checked(course, own)["isolation"] == "strict"
+    assert checked(course, [])["isolation"] == "standard"
+
+
+def test_without_control_groups_the_check_says_what_that_means_and_what_to_do(course_root: Path) -> None:
+    found = checked(make_course(course_root / "unbounded", SMALL), NO_CGROUPS)
     (limits,) = [probe for probe in found["probes"] if probe["name"] == "limits"]
     assert found["isolation"] == "degraded"
     assert limits["detail"] == "rlimits and a watchdog: memory is watched, not bounded"
@@ -279,8 +391,9 @@ def test_a_notebook_with_a_syntax_error_opens_and_validation_names_the_line(
 def test_without_control_groups_a_memory_bomb_still_ends_its_own_session_only(
     stack: ExitStack, course_root: Path
 ) -> None:
-    course = make_course(course_root / "watched", SMALL)
-    hub = start(course, through=NO_CGROUPS)
+    course = make_course(course_root / "watched", f'{SMALL}trusted_proxies = ["127.0.0.1"]\n')
+    hub = start(course, dev=False, env={"MOGRADER_HUB_SECRET": "s" * 40}, through=NO_CGROUPS)
+    assert "memory is watched, not bounded): see mograder hub check" in "".join(hub.lines)
     stack.callback(end_engine, course)
     stack.callback(hub.stop, signal.SIGINT)
     alice, bob = person(stack, hub, "alice"), person(stack, hub, "bob")

@@ -132,3 +132,23 @@ def test_links_put_in_place_of_what_is_given_lead_nowhere(place: Path, work: Pat
         assert attacker.poll() is None
         attacker.kill()
     assert {owner(path) for path in (precious, *precious.rglob("*"))} == {(0, 0)}
+
+
+def test_what_the_hub_made_is_opened_to_its_group_and_what_others_closed_is_left(work: Path) -> None:
+    users = Identities(how="subuid", engine_uid=1, engine_gid=1, first_uid=2, first_gid=2, count=9)
+    (work / "data").mkdir(mode=0o711)
+    (work / "data" / "x.csv").write_text("x")
+    (work / "data" / "x.csv").chmod(0o644)
+    (work / "closed").mkdir(mode=0o500)
+    (work / "link").symlink_to("/etc/passwd")
+    before = Path("/etc/passwd").stat().st_mode
+    give_workspace(work, users, 1)
+    modes = {
+        path.name: stat.S_IMODE(path.lstat().st_mode) for path in work.rglob("*") if not path.is_symlink()
+    }
+    assert modes == {"data": 0o771, "x.csv": 0o664, "closed": 0o770}
+    assert Path("/etc/passwd").stat().st_mode == before
+    (work / "later").write_text("x")
+    (work / "later").chmod(0o600)
+    give_workspace(work, users, 1)
+    assert stat.S_IMODE((work / "later").stat().st_mode) == 0o600, "it was walked again"

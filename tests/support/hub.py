@@ -20,7 +20,7 @@ import httpx
 
 from mograder.marimo_adapter import control
 from tests.support.environments import lend
-from tests.support.service import UID, Service
+from tests.support.service import Service
 
 NOTEBOOK = '''# /// script
 # requires-python = ">=3.11"
@@ -162,7 +162,20 @@ def start(
     if service is None and (course / "hub-release" / "A1-Answer").is_dir():
         lend(course, "marimo")  # of a service, all files of a course are to be its own
     python = service.python if service else sys.executable
-    command = [*through, python, "-m", "mograder", "hub", "-C", str(course), "--headless", "--port", "0"]
+    become = service.become if service else []
+    command = [
+        *become,
+        *through,
+        python,
+        "-m",
+        "mograder",
+        "hub",
+        "-C",
+        str(course),
+        "--headless",
+        "--port",
+        "0",
+    ]
     command += ["--host", "127.0.0.1", *(["--dev"] if dev else []), *arguments]
     known = {**(service.environment() if service else os.environ), "MOGRADER_HUB_PROXY_SECRET": PROXY_SECRET}
     process = subprocess.Popen(
@@ -172,7 +185,6 @@ def start(
         text=True,
         env={**known, **(env or {})},
         start_new_session=True,
-        **({"user": UID, "group": UID, "extra_groups": []} if service else {}),
     )
     lines: list[str] = []
     found: queue.Queue[str | None] = queue.Queue()

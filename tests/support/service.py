@@ -5,6 +5,7 @@ The tests' own Python may lie in a directory that only root can pass, so this on
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -16,13 +17,39 @@ import mograder
 SYSTEM_PYTHON = "/usr/bin/python3"
 UID = 21500
 
+RANGE = 3_000_000
+"""Where the subordinate users begin that ``with_a_range`` gives."""
+
 _NOT_OURS = ("XDG_", "VIRTUAL_ENV", "PYTHON", "UV_CACHE", "TMPDIR")
 
 
+def with_a_range(place: Path, uid: int) -> list[str]:
+    """What runs the rest of its words as a user with a name and a range of subordinate ids.
+
+    Both are known in a mount namespace of its own only; ``place`` is for the files that say so.
+    """
+    if not place.exists():
+        place.mkdir()
+        for name, line in (
+            ("passwd", f"hubtest:x:{uid}:{uid}::/nonexistent:/bin/sh\n"),
+            ("subuid", f"hubtest:{RANGE}:1000\n"),
+            ("subgid", f"hubtest:{RANGE}:1000\n"),
+        ):
+            (place / name).write_text(Path("/etc", name).read_text() + line)
+    mounts = "; ".join(f"mount --bind {place}/{name} /etc/{name}" for name in ("passwd", "subuid", "subgid"))
+    become = f"setpriv --reuid {uid} --regid {uid} --clear-groups"
+    return ["unshare", "--mount", "sh", "-c", f'{mounts}; exec {become} "$@"', "sh"]
+
+
 class Service:
-    """An unprivileged user with an installation below ``root``, which must be passable for everybody."""
+    """An unprivileged user with an installation below ``root``, which must be passable for everybody.
+
+    ``become`` are words that run the rest of theirs as this user.
+    """
 
     def __init__(self, root: Path) -> None:
+        self.become = ["setpriv", "--reuid", str(UID), "--regid", str(UID), "--clear-groups"]
+        self._root = root
         self.home = root / "home"
         self._venv = root / "venv"
         root.mkdir(mode=0o755)
@@ -33,6 +60,12 @@ class Service:
     @property
     def python(self) -> str:
         return str(self._venv / "bin" / "python")
+
+    def with_a_range(self) -> Service:
+        """The same user and installation on a host that gives it users for its students."""
+        other = copy.copy(self)
+        other.become = with_a_range(self._root / "etc", UID)
+        return other
 
     def own(self, directory: Path) -> Path:
         """Give a tree to the user."""

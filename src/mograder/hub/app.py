@@ -16,8 +16,6 @@ from sqlalchemy import Engine
 
 from mograder import __version__
 from mograder.hub import problems
-from mograder.hub.api import editor, files, handoff, teaching, versions
-from mograder.hub.api import routes as api
 from mograder.hub.audit import FILE_NAME as AUDIT_FILE
 from mograder.hub.audit import AuditLog
 from mograder.hub.belongings import Belongings
@@ -52,12 +50,10 @@ from mograder.hub.middleware import (
 from mograder.hub.news import News, Streams
 from mograder.hub.origins import Origins
 from mograder.hub.packages import Packages, course_environments
-from mograder.hub.pages import account, bar, brand, live, teach, teach_tables, teach_work, updates
-from mograder.hub.pages import files as file_pages
-from mograder.hub.pages import routes as pages
-from mograder.hub.pages import versions as version_pages
+from mograder.hub.pages import bar, brand
 from mograder.hub.prefix import Below
 from mograder.hub.releases import MAX_PUBLISHED_BYTES, Releases
+from mograder.hub.routers import ROUTERS
 from mograder.hub.settings import Settings
 from mograder.hub.snapshots import Snapshots
 from mograder.hub.standing import Standing
@@ -154,22 +150,8 @@ def build(settings: Settings, launcher: Launcher | None = None) -> Hub:
     app.state.max_upload = settings.hub.max_upload_mb << 20
     app.state.notice = notice(settings, isolation)
     app.state.due_dates = due_dates(settings)
-    app.include_router(api.router)
-    app.include_router(teaching.router)
-    app.include_router(editor.router)
-    app.include_router(editor.lectures)
-    app.include_router(handoff.router)
-    app.include_router(versions.router)
-    app.include_router(files.router)
-    app.include_router(pages.router)
-    app.include_router(live.router)
-    app.include_router(version_pages.router)
-    app.include_router(updates.router)
-    app.include_router(account.router)
-    app.include_router(file_pages.router)
-    app.include_router(teach.router)
-    app.include_router(teach_work.router)
-    app.include_router(teach_tables.router)
+    for router in ROUTERS:
+        app.include_router(router)
     problems.install(app)
     hosts = Hosts(settings, () if content is None else content.names)
     _wrap(app, settings, gate, assets, audit, limits, hosts, content_door, granted)

@@ -205,7 +205,16 @@ def _published(settings: Settings) -> Iterator[Probe]:
             yield _probe(name, "fail", error.message, error.tip or Sentence("publish it again"))
             continue
         words = {"type": Sentence(release.type.value), "count": len(release.everything)}
-        if ready:
+        if lock is None:
+            yield _probe(
+                name,
+                "warn",
+                Sentence(
+                    "{type}, {count} files, put up by hand: the first start tries its packages", **words
+                ),
+                Sentence("mograder hub publish tries them before anybody opens it"),
+            )
+        elif ready:
             yield _probe(name, "ok", Sentence("{type}, {count} files, packages ready", **words))
         else:
             yield _probe(

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mograder.course import shown
-from mograder.errors import MograderError, NotFound, TooLarge, Unavailable, UnsafeFile
+from mograder.errors import MograderError, NotFound, TooLarge, Unavailable, UnsafeFile, exhausted
 from mograder.hub.remembered import Mark, mark_of
 from mograder.hub.renames import rename_to_free_name
 from mograder.sentences import Sentence
@@ -324,7 +324,8 @@ class Directory:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.fchmod(descriptor, 0o644)
+            shared = os.fstat(self._descriptor).st_mode & stat.S_IWGRP  # with a session, by its group
+            os.fchmod(descriptor, 0o644 | shared)
             self._give_to_owner(descriptor)
             os.fsync(descriptor)
         finally:
@@ -359,17 +360,6 @@ def _read_all(descriptor: int, path: str, max_bytes: int) -> bytes:
         content += block
     raise TooLarge(
         "{name} grew over {size} MB while it was read.", name=shown(path), size=f"{max_bytes / 1e6:.0f}"
-    )
-
-
-def exhausted(error: BaseException) -> Unavailable | None:
-    """What to say if the machine has run out of something that others will give back; None for any other error."""
-    if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-        return None
-    return Unavailable(
-        "The hub has too much to do at the moment ({reason}). Nothing was changed; try again soon.",
-        retry_after=10,
-        reason=error.strerror,
     )
 
 

@@ -22,6 +22,7 @@ from mograder.errors import EnvironmentFailed, MograderError, UnusablePackages
 from mograder.hub.history import digest
 from mograder.hub.releases import Release
 from mograder.sandbox.identities import choose
+from mograder.sessions.model import Session
 
 _DAY = 86400.0
 
@@ -34,6 +35,15 @@ def course_environments(course: Course, *, confined: bool = True) -> Environment
     cache = course.root / Path(hub.uv_cache_dir).expanduser() if hub.uv_cache_dir else None
     check = check_in_jail(choose()) if confined and hub.sandbox != "off" else run_check
     return Environments(course.state_dir / "environments", cache, check=check)
+
+
+def taken_away(state_dir: Path, session: Session) -> bool:
+    """Whether the packages of an open notebook were deleted: what is there again by now is not in its sandbox."""
+    made = state_dir / "environments" / session.environment / "pyvenv.cfg"
+    try:
+        return made.stat().st_mtime > session.started
+    except FileNotFoundError:
+        return True
 
 
 class Packages:

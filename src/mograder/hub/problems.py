@@ -11,9 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from mograder.errors import MograderError, NotSignedIn, SessionFailed, Unavailable, UnsafeNotebook
+from mograder.errors import MograderError, NotSignedIn, SessionFailed, Unavailable, UnsafeNotebook, exhausted
 from mograder.hub.api.respond import problem, wants_page
-from mograder.hub.files import exhausted
 from mograder.hub.middleware import FOR_GOOD, NOT_KEPT, SECURITY_HEADERS, BodyTooLarge
 from mograder.hub.pages import views
 from mograder.hub.pages.common import page

@@ -17,9 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from mograder.course import file_path, is_cache, is_file_name, is_file_path, item_name, list_items, shown
-from mograder.errors import Conflict, Malformed, MograderError, NameRefused, NotFound
+from mograder.errors import Conflict, Malformed, MograderError, NameRefused, NotFound, exhausted
 from mograder.hub import visibility
-from mograder.hub.files import Directory, exhausted
+from mograder.hub.files import Directory
 from mograder.hub.remembered import Mark, Remembered, mark
 from mograder.hub.renames import exchange
 from mograder.hub.visibility import ALWAYS, Window

@@ -30,7 +30,8 @@ def record(result: CheckResult) -> None:
     if not path:
         return
     line = json.dumps({field: getattr(result, field) for field in FIELDS}).encode() + b"\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    mode = 0o660  # who reads it may be in our group alone: whether that may, our umask says
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode)
     try:
         written = os.write(descriptor, line)
     finally:

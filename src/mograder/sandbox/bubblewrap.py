@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from mograder.errors import SandboxError
+from mograder.errors import SandboxError, exhausted
 
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -93,7 +93,7 @@ class Arguments:
 
         Its process one can be looked at from inside, so nothing is left there to see: bwrap gets an empty
         environment, its arguments through a descriptor, and no descriptor that was not named. Raises
-        SandboxError.
+        SandboxError; Unavailable where the machine has run out of something.
         """
         program = find()
         arguments = self.data(b"\0".join(os.fsencode(word) for word in self.words))
@@ -109,4 +109,6 @@ class Arguments:
                 preexec_fn=before,
             )
         except OSError as error:
-            raise SandboxError("bubblewrap could not be started: {error}.", error=error) from error
+            raise exhausted(error) or SandboxError(
+                "bubblewrap could not be started: {error}.", error=error
+            ) from error

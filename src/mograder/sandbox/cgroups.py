@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mograder.errors import SandboxError
+from mograder.errors import SandboxError, exhausted
 from mograder.sandbox.limits import Limits, Means
 
 MOUNT = Path("/sys/fs/cgroup")
@@ -55,10 +55,14 @@ class Cgroup:
 
         Rights are judged now, not when it does.
         """
-        return [
-            os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-            for directory in sorted(set(self._directories.values()))
-        ]
+        opened: list[int] = []
+        with contextlib.ExitStack() as undo:
+            for directory in sorted(set(self._directories.values())):
+                descriptor = os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+                undo.callback(os.close, descriptor)
+                opened.append(descriptor)
+            undo.pop_all()
+        return opened
 
     def pids(self) -> list[int]:
         directory = next(iter(self._directories.values()))
@@ -132,7 +136,7 @@ class Tree:
             _limit(self.version, directories, limits)
         except OSError as error:
             made.remove()
-            raise SandboxError(
+            raise exhausted(error) or SandboxError(
                 "No control group could be made for {name}: {error}.", name=name, error=error
             ) from error
         return made
@@ -148,7 +152,7 @@ class Tree:
         return tuple(dict(zip(self.base.values(), self._insides(inside), strict=True)).items())
 
     def give(self, uid: int, gid: int) -> None:
-        """Let another user make groups here (a jailed engine that is not root). Raises OSError."""
+        """Let another user make groups here (a jailed engine that is not root). Raises SandboxError."""
         for base in set(self.base.values()):
             for path in (
                 base,
@@ -156,8 +160,16 @@ class Tree:
                 base / "cgroup.subtree_control",
                 base / "cgroup.threads",
             ):
-                if path.exists():
+                if not path.exists():
+                    continue
+                try:
                     os.chown(path, uid, gid)
+                except OSError as error:
+                    raise SandboxError(
+                        "Control groups can not be given to user {uid} ({reason}).",
+                        uid=uid,
+                        reason=error.strerror,
+                    ) from error
 
     def remove(self) -> bool:
         """Remove the tree and the groups in it; False when processes are still in one after two seconds."""

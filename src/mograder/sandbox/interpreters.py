@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from mograder.errors import SandboxError
+from mograder.errors import SandboxError, exhausted
 
 
 def own() -> tuple[Path, ...]:
@@ -25,7 +25,7 @@ def of_environment(environment: Path) -> tuple[Path, ...]:
         lines = (environment / "pyvenv.cfg").read_text().splitlines()
     except OSError as error:
         reason = f"{error.strerror} (pyvenv.cfg)"
-        raise SandboxError(
+        raise exhausted(error) or SandboxError(
             "{environment} is no virtual environment: {reason}.", environment=environment, reason=reason
         ) from error
     settings = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}

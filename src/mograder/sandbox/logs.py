@@ -24,10 +24,14 @@ class CappedLog:
 
         A descriptor stays the caller's: a jailed engine can not reach the hub's files by their names.
         """
-        self.reader, self.writer = os.pipe()
-        os.set_blocking(self.reader, False)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.dup(path) if isinstance(path, int) else os.open(path, flags, 0o600)
+        try:
+            self.reader, self.writer = os.pipe()
+        except OSError:
+            os.close(self._file)
+            raise
+        os.set_blocking(self.reader, False)
         self._left = limit
         self._limit = limit
         self._tail: deque[bytes] = deque()
@@ -66,9 +70,12 @@ class CappedLog:
 
     def _keep(self, piece: bytes) -> None:
         if self._left > 0:
-            self._write(piece[: self._left])
-            if len(piece) > self._left:
-                self._write(f"\n[the log ends here: more than {self._limit} bytes]\n".encode())
+            try:
+                self._write(piece[: self._left])
+                if len(piece) > self._left:
+                    self._write(f"\n[the log ends here: more than {self._limit} bytes]\n".encode())
+            except OSError:  # the disk is full: who prints must not be held up by it
+                self._left = 0
         self.dropped += max(0, len(piece) - max(0, self._left))
         self._left -= min(self._left, len(piece))
         self._tail.append(piece)

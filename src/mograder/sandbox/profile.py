@@ -5,6 +5,7 @@ Every rule is here for a trap we met.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,19 +115,21 @@ class Profile:
 
 def arguments(profile: Profile) -> Arguments:
     """The argument vector for a session. The caller closes it after the start."""
-    made = Arguments()
-    _namespaces(made, profile)
-    system(made)
-    _processes(made)
-    _scratch(made, profile)
-    for outside, inside in profile.read_only:
-        made.bind("--ro-bind", outside, inside)
-    bind = "--bind" if profile.workspace_writable else "--ro-bind"
-    made.bind(bind, profile.workspace, profile.workspace_inside)
-    seal(made)
-    made.add("--chdir", profile.workspace_inside)
-    if profile.seccomp:
-        made.add("--seccomp", made.data(profile.seccomp))
+    with contextlib.ExitStack() as undo:
+        made = undo.enter_context(Arguments())
+        _namespaces(made, profile)
+        system(made)
+        _processes(made)
+        _scratch(made, profile)
+        for outside, inside in profile.read_only:
+            made.bind("--ro-bind", outside, inside)
+        bind = "--bind" if profile.workspace_writable else "--ro-bind"
+        made.bind(bind, profile.workspace, profile.workspace_inside)
+        seal(made)
+        made.add("--chdir", profile.workspace_inside)
+        if profile.seccomp:
+            made.add("--seccomp", made.data(profile.seccomp))
+        undo.pop_all()
     return made
 
 

@@ -35,9 +35,17 @@ class Running:
 
     def __init__(self, init_pid: int, monitor: subprocess.Popen[bytes] | None = None) -> None:
         self.init_pid = init_pid  # as our pid namespace numbers it
-        self.pidfd = os.pidfd_open(init_pid)
-        self.ended = os.dup(self.pidfd) if monitor is None else os.pidfd_open(monitor.pid)
         self._monitor = monitor
+        self.pidfd = self.ended = -1
+        try:
+            self.pidfd = os.pidfd_open(init_pid)
+            self.ended = os.dup(self.pidfd) if monitor is None else os.pidfd_open(monitor.pid)
+        except OSError:
+            if monitor is not None:  # just started, and nobody would know of it
+                os.kill(init_pid, signal.SIGKILL)
+                monitor.wait()
+            self.close()
+            raise
 
     @classmethod
     def adopt(cls, init_pid: int, started: int) -> Self:
@@ -132,12 +140,13 @@ def bring_up(
     """
     deadline = time.monotonic() + timeout
     with contextlib.ExitStack() as opened:
+        opened.enter_context(made)
         ours, theirs = socket.socketpair()
         on_failure = opened.enter_context(contextlib.ExitStack())
         on_failure.enter_context(ours)
         info, info_writer = _pipe(opened)
         words, words_writer = _pipe(opened)
-        with theirs, info_writer, words_writer, made:
+        with theirs, info_writer, words_writer:
             made.add("--info-fd", info_writer.fileno())
             monitor = made.start(
                 payload,

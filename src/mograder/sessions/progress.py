@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal
 
-from mograder.errors import MograderError
+from mograder.errors import MograderError, exhausted
 from mograder.sentences import Sentence
 
 
@@ -66,6 +66,7 @@ class Progress:
 
 def sentence(error: BaseException) -> str:
     """What is said to a person about an error that ended a start."""
+    error = exhausted(error) or error
     if isinstance(error, MograderError):
         return error.whole
     stopped = isinstance(error, asyncio.CancelledError)

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
@@ -21,6 +22,7 @@ from mograder.hub.coursework import Coursework
 from mograder.hub.identity.model import Identity
 from mograder.hub.identity.policy import Action
 from mograder.hub.news import Streams
+from mograder.hub.packages import taken_away
 from mograder.hub.pages import bar
 from mograder.hub.pages.assets import static_table
 from mograder.hub.pages.language import tell
@@ -61,7 +63,12 @@ async def events(
     """How the editor stands, now and whenever that changes, as server-sent events."""
     state = request.app.state
     editor = _Editor(
-        work, state.messages, state.visits, state.belongings, SessionKey("edit", user, assignment)
+        work,
+        state.messages,
+        state.visits,
+        state.belongings,
+        SessionKey("edit", user, assignment),
+        state.settings.state_dir,
     )
     return _streamed(_watch(state.streams, editor.pulse, editor.standing))
 
@@ -182,8 +189,15 @@ class _Editor:
     """What the bar over one editor tells."""
 
     def __init__(
-        self, work: Coursework, messages: Messages, visits: Visits, belongings: Belongings, key: SessionKey
+        self,
+        work: Coursework,
+        messages: Messages,
+        visits: Visits,
+        belongings: Belongings,
+        key: SessionKey,
+        state_dir: Path,
     ) -> None:
+        self._state_dir = state_dir
         self._work, self._messages, self._visits = work, messages, visits
         self._belongings, self._key = belongings, key
         self._session: Session | None = None
@@ -229,6 +243,7 @@ class _Editor:
             "idle_seconds_left": work.sessions.idle_left(session) if session is not None and live else None,
             "checks": await _last_checks(work, key),
             "full": await self._full(),
+            "packages_gone": session is not None and live and taken_away(self._state_dir, session),
             "visit": None if visit is None else {"who": visit.visitor, "when": _iso(visit.when)},
             **_messages(self._messages, key.user),
         }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mograder.errors import EnvironmentFailed, MograderError, SandboxError, SessionFailed
+from mograder.errors import EnvironmentFailed, MograderError, SandboxError, SessionFailed, Unavailable
 from mograder.marimo_adapter import control
 from mograder.sentences import unpacked
 from mograder.sessions.engine.protocol import PROTOCOL, Ended
@@ -25,6 +25,7 @@ _KINDS: dict[str, type[MograderError]] = {
     "SandboxError": SandboxError,
     "EnvironmentFailed": EnvironmentFailed,
     "SessionFailed": SessionFailed,
+    "Unavailable": Unavailable,
 }
 
 

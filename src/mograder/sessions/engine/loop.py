@@ -6,6 +6,25 @@ import contextlib
 import selectors
 import sys
 import traceback
+from collections.abc import Callable
+
+
+class Mishaps:
+    """What went wrong in acts that are done again and again: the same thing twice in a row is reported once."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, type[Exception]] = {}
+
+    def attempt(self, name: str, act: Callable[[], object]) -> None:
+        """Do it, and go on whatever it raises: the sessions of a whole class are not to end with it."""
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - see above
+            if self._last.get(name) is not type(error):
+                traceback.print_exc(file=sys.stderr)
+            self._last[name] = type(error)
+        else:
+            self._last.pop(name, None)
 
 
 def turn(selector: selectors.BaseSelector, timeout: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import selectors
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mograder import __version__
-from mograder.errors import MograderError
+from mograder.errors import MograderError, SandboxError, exhausted
 from mograder.marimo_adapter import control
 from mograder.marimo_adapter.owner import Coming, Warm
 from mograder.sandbox import usage
@@ -26,7 +27,7 @@ from mograder.sandbox.logs import CappedLog
 from mograder.sandbox.rota import Watched
 from mograder.sandbox.watchdog import Watchdog
 from mograder.sentences import Sentence, packed
-from mograder.sessions.engine.loop import turn
+from mograder.sessions.engine.loop import Mishaps, turn
 from mograder.sessions.engine.plan import EnginePlan
 from mograder.sessions.engine.protocol import PROTOCOL, Ended, Launch
 from mograder.sessions.engine.tenant import Maker, Tenant
@@ -55,12 +56,14 @@ class Engine:
         self._ended: OrderedDict[str, Ended] = OrderedDict()
         self._warmths = Warmths(self._watch_warm, self._unwatch, self._write_down, self._try_out)
         self._watchdog = Watchdog()
+        self._mishaps = Mishaps()
+        self._deaf = True  # nobody is let in at the moment
         self._running = True
 
     def run(self) -> None:
         """Until a hub says quit, or SIGTERM comes."""
         self._hear_signals()
-        self._on(self._listener, self._accept)
+        self._listen()
         next_look = time.monotonic() + LOOK_SECONDS
         while self._running:
             turn(self._selector, max(0.0, next_look - time.monotonic()))
@@ -72,8 +75,18 @@ class Engine:
 
     # -- the hub ------------------------------------------------------------------------------------------
 
+    def _listen(self) -> None:
+        if self._deaf:
+            self._on(self._listener, self._accept)
+            self._deaf = False
+
     def _accept(self) -> None:
-        client, _ = self._listener.accept()
+        try:
+            client, _ = self._listener.accept()
+        except OSError:  # there is no descriptor for it: who knocks waits until the next look
+            self._unwatch(self._listener)
+            self._deaf = True
+            return
         peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         _, uid, _ = struct.unpack("3i", peer)
         if uid != self._plan.hub_uid:
@@ -83,6 +96,7 @@ class Engine:
         self._on(client, partial(self._hear, client))
 
     def _hear(self, client: socket.socket) -> None:
+        message: dict[str, Any] | None = None
         descriptors: list[int] = []
         try:
             message, descriptors = control.receive(client)
@@ -90,8 +104,8 @@ class Engine:
                 self._drop(client)
                 return
             self._do(client, message, descriptors)
-        except (MograderError, OSError, KeyError, TypeError, ValueError) as error:
-            self._answer(client, {}, error=_said(error), kind=type(error).__name__)
+        except _REFUSALS as error:
+            self._answer(client, message or {}, **_refusal(error))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -105,7 +119,7 @@ class Engine:
                     client, message, protocol=PROTOCOL, version=__version__, alive=alive, ended=ended
                 )
             case "launch":
-                self._launch(client, message, [os.dup(descriptor) for descriptor in descriptors])
+                self._launch(client, message, descriptors)
             case "stop":
                 self._end(message["session"], "stopped")
                 self._answer(client, message)
@@ -124,22 +138,26 @@ class Engine:
             case other:
                 self._answer(client, message, error=f"the engine can not {other!r}", kind="Malformed")
 
-    def _launch(self, client: socket.socket, message: dict[str, Any], given: list[int]) -> None:
+    def _launch(self, client: socket.socket, message: dict[str, Any], descriptors: list[int]) -> None:
         fields = {name: message[name] for name in Launch.__dataclass_fields__ if name in message}
         launch = Launch(**fields)
         names: list[str] = message["given"]
         notebook = Path(launch.notebook) if launch.notebook else None
+        if len(descriptors) < len(names):  # the kernel drops those for which we have no number
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        given = dict(zip(names, descriptors, strict=True))
+        descriptors.clear()  # they are closed when it is launched, which may be later
 
         def go(warm: Warm | None) -> None:
             try:
                 if not self._listens(client):
                     return  # its hub was killed while the environment became warm: nobody would know the session
-                tenant = self._make(launch, warm, dict(zip(names, given, strict=True)))
+                tenant = self._make(launch, warm, given)
                 self._answer(client, message, how=tenant.how)
-            except (MograderError, OSError, KeyError, TypeError, ValueError) as error:
-                self._answer(client, message, error=_said(error), kind=type(error).__name__)
+            except _REFUSALS as error:
+                self._answer(client, message, **_refusal(error))
             finally:
-                for descriptor in given:
+                for descriptor in given.values():
                     os.close(descriptor)
 
         self._warmths.get(launch.environment, Path(launch.python), notebook, go, launch.limits)
@@ -201,6 +219,7 @@ class Engine:
         _reap(tenant.pid)
         self._collect_status(tenant)
         tenant.close()
+        self._maker.open_up(tenant.launch)
         end = Ended(name, tenant.reason, tenant.status or 0, tenant.detail)
         self._ended[name] = end
         while len(self._ended) > REMEMBERED:
@@ -276,17 +295,32 @@ class Engine:
     # -- the loop -----------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self._warmths.tick()
+        attempt = self._mishaps.attempt
+        self._listen()
+        attempt("warm processes", self._warmths.tick)
+        attempt("watchdog", self._end_excesses)
+        for name, tenant in list(self._tenants.items()):
+            attempt("sessions", partial(self._see_to, name, tenant))
+        attempt("orphans", self._reap_orphans)
+
+    def _end_excesses(self) -> None:
         for excess in self._watchdog.look():
             self._end(excess.name, excess.reason, excess.detail)
-        for name, tenant in list(self._tenants.items()):
-            if tenant.overdue:
-                self._end(
-                    name, "time", Sentence("{seconds} s allowed", seconds=f"{tenant.launch.wall_seconds:.0f}")
-                )
-            elif not tenant.holder.alive() or tenant.reason:
-                self._end(name)
-        _reap_orphans({tenant.pid for tenant in self._tenants.values()})
+
+    def _see_to(self, name: str, tenant: Tenant) -> None:
+        if tenant.overdue:
+            self._end(
+                name, "time", Sentence("{seconds} s allowed", seconds=f"{tenant.launch.wall_seconds:.0f}")
+            )
+        elif tenant.reason or not tenant.holder.alive() or tenant.is_over():
+            self._end(name)
+
+    def _reap_orphans(self) -> None:
+        """As process one we inherit what others leave behind; what was started with ``subprocess`` is not touched."""
+        known = {tenant.pid for tenant in self._tenants.values()}
+        for child in _zombies():
+            if child in known:
+                _reap(child)
 
     def _hear_signals(self) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -306,9 +340,19 @@ class Engine:
             self._selector.unregister(thing)
 
 
-def _said(error: Exception) -> Any:
+_REFUSALS = (MograderError, OSError, KeyError, TypeError, ValueError)
+
+
+def _refusal(error: Exception) -> dict[str, Any]:
     """An error on its way to the hub, which may tell it in another language."""
-    return packed(error.whole if isinstance(error, MograderError) else str(error))
+    if (busy := exhausted(error)) is not None:
+        error = busy
+    elif isinstance(error, OSError):
+        error = SandboxError(
+            "The part of the hub that runs notebooks could not do this ({reason}).", reason=error.strerror
+        )
+    words = error.whole if isinstance(error, MograderError) else str(error)
+    return {"error": packed(words), "kind": type(error).__name__}
 
 
 def _discard(reader: int) -> None:
@@ -320,14 +364,6 @@ def _reap(pid: int) -> None:
     """A session whose warm process is gone is our child now."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
-
-
-def _reap_orphans(known: set[int]) -> None:
-    """As process one we inherit what others leave behind; what was started with ``subprocess`` is not touched."""
-    for child in _zombies():
-        if child not in known:
-            continue
-        _reap(child)
 
 
 def _zombies() -> list[int]:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mograder.errors import MograderError
 from mograder.marimo_adapter import control, options
 from mograder.marimo_adapter.owner import Warm
 from mograder.sandbox import interpreters, profile, seccomp
 from mograder.sandbox.cgroups import Cgroup, Tree
 from mograder.sandbox.holder import Holder, Start
 from mograder.sandbox.identities import Identities
+from mograder.sandbox.join import in_child
 from mograder.sandbox.limits import Limits
 from mograder.sandbox.logs import CappedLog
 from mograder.sandbox.profile import Profile
 from mograder.sentences import Sentence
 from mograder.sessions.engine.protocol import HOW_FORKED, HOW_FRESH, Launch
+from mograder.sessions.launchers.slots import open_to_group
 
 _RLIMIT_NAMES = {
     getattr(resource, name): name.removeprefix("RLIMIT_")
@@ -55,6 +59,12 @@ class Tenant:
         """Whether it runs for longer than it may."""
         allowed = self.launch.wall_seconds
         return allowed > 0 and time.monotonic() - self.began > allowed
+
+    def is_over(self) -> bool:
+        """Whether its main process has ended."""
+        look = select.poll()
+        look.register(self.pidfd, select.POLLIN)
+        return bool(look.poll(0))
 
     def end(self) -> bool:
         """End every process of it. True when they are gone."""
@@ -117,6 +127,20 @@ class Maker:
         for descriptor in procs:
             os.close(descriptor)
         return tenant
+
+    def open_up(self, launch: Launch) -> None:
+        """After a session: a hub that is not root gets at its files through its group, also at what it has closed."""
+        if self._identities.how != "subuid":
+            return
+
+        def as_its_user() -> None:
+            self._identities.inside(launch.slot).take()
+            open_to_group(Path(launch.workspace))
+
+        try:
+            in_child(as_its_user)
+        except MograderError as error:
+            print(f"{launch.workspace} is not opened to the hub: {error}", flush=True)
 
     def _start(
         self,

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from mograder.sandbox.identities import Identities
@@ -56,44 +57,72 @@ def give_workspace(workspace: Path, identities: Identities, slot: int) -> None:
 
     A tree that belongs to somebody else is handed over whole, while that somebody may be at work in it: everything is
     reached by descriptor, so no link that is put in a directory's place leads anywhere. ``workspace`` itself is a
-    name that only the hub controls.
+    name that only the hub controls. A hub that may give nothing away opens what is its own to its group, which the
+    session is in.
     """
     if not identities.per_student:
         return
     owner = identities.owner(slot)
     top = os.open(workspace, _DIRECTORY)
     try:
-        if owner is None:
+        status = os.fstat(top)
+        if owner is not None and status.st_uid != owner[0]:
+            _each(top, lambda inode: os.chown(inode, *owner), status)
             os.fchmod(top, identities.workspace_mode)
-        elif os.fstat(top).st_uid != owner[0]:
-            _give(top, owner, os.fstat(top).st_dev)
+        elif owner is None and stat.S_IMODE(status.st_mode) != identities.workspace_mode:
+            _each(top, _open_to_group, status)
             os.fchmod(top, identities.workspace_mode)
     finally:
         os.close(top)
 
 
-def _give(directory: int, owner: tuple[int, int], device: int, depth: int = 0) -> None:
-    """A directory and what is in it; itself last, so that its owner tells that the rest is done."""
+def open_to_group(workspace: Path) -> None:
+    """Let our group have all that our user has in a workspace, also what is closed. Raises OSError."""
+    top = os.open(workspace, _DIRECTORY)
+    try:
+        _each(top, _open_to_group, os.fstat(top))
+    finally:
+        os.close(top)
+
+
+def _open_to_group(inode: str) -> None:
+    """The group may what the owner may. What a session has made is its own, and open already."""
+    status = os.stat(inode)  # noqa: PTH116
+    if status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode):
+        mode = stat.S_IMODE(status.st_mode)
+        os.chmod(inode, mode | (mode & stat.S_IRWXU) >> 3)  # noqa: PTH101
+
+
+def _each(directory: int, change: Callable[[str], None], top: os.stat_result, depth: int = 0) -> None:
+    """Change what is in a directory, then itself: the top comes last, so that it tells that the rest is done."""
     for name in os.listdir(directory) if depth < MAX_DEPTH else ():
         with contextlib.suppress(FileNotFoundError):  # gone since it was listed
             entry = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
             try:
-                _give_entry(entry, owner, device, depth)
+                _entry(entry, change, top, depth)
             finally:
                 os.close(entry)
-    os.fchown(directory, *owner)
+    change(f"/proc/self/fd/{directory}")
 
 
-def _give_entry(entry: int, owner: tuple[int, int], device: int, depth: int) -> None:
-    """What has a name elsewhere too may be somebody's whom this does not concern: it stays as it is."""
+def _entry(entry: int, change: Callable[[str], None], top: os.stat_result, depth: int) -> None:
+    """What has a name elsewhere too may be somebody's whom this does not concern: it stays as it is.
+
+    So does what somebody else has closed to us: what is in there is theirs.
+    """
     status = os.fstat(entry)
-    if status.st_dev != device:
+    if status.st_dev != top.st_dev:
         return
     if stat.S_ISDIR(status.st_mode):
-        inner = os.open(".", _DIRECTORY, dir_fd=entry)
         try:
-            _give(inner, owner, device, depth + 1)
+            if status.st_uid == os.geteuid():
+                os.chmod(f"/proc/self/fd/{entry}", stat.S_IMODE(status.st_mode) | stat.S_IRWXU)  # noqa: PTH101
+            inner = os.open(".", _DIRECTORY, dir_fd=entry)
+        except PermissionError:
+            return
+        try:
+            _each(inner, change, top, depth + 1)
         finally:
             os.close(inner)
     elif stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1):
-        os.chown(f"/proc/self/fd/{entry}", *owner)  # this very inode, whatever its name means now
+        change(f"/proc/self/fd/{entry}")  # this very inode, whatever its name means now

@@ -247,7 +247,7 @@
   }
 
   function standing(news) {
-    const { running, why, connected, saved, saving, idle_seconds_left: left, full, visit } = news;
+    const { running, why, connected, saved, saving, idle_seconds_left: left, packages_gone: gone, full, visit } = news;
     hear(news.messages, visit);
     if (lecture) return;
     if (saved !== told.saved && Date.now() - typed > PAUSE) typed = 0;
@@ -276,6 +276,7 @@
       return tell(is, words, left < 90 ? soon : later, button(t("Keep it open"), keep), true);
     }
     if (saving === "failed") return tell("ended", t("Not saved"), t("Your last change was not saved: the notebook could not write its file. Keep this page open; Ctrl S tries again."));
+    if (gone) return tell(is, words, t("The packages of this notebook were deleted from the hub while it was open: some may be missing here. Stop it on the course page and open it again; your saved work is safe."));
     if (full) return tell(is, words, t("{used} of {quota} MB of disk space are used. A notebook that fills it is stopped: delete what you do not need.", full), link(t("Files"), `files/${encoded(user, item)}`, away), true);
     tell(is, words);
   }
