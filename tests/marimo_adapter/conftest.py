@@ -138,9 +138,11 @@ def forked(warm: Warm, python: Path, desk: Path) -> Iterator[Make]:
     """A maker of sessions that are all stopped in the end."""
     made: list[Live] = []
 
-    def make(notebook: str = "plain.py", mode: options.Mode = "edit", **more: object) -> Live:
+    def make(notebook: str = "plain.py", mode: options.Mode = "edit", text: str = "", **more: object) -> Live:
         place = desk / f"s{len(made)}"
         workspace(place, notebook)
+        if text:
+            (place / "workspace" / notebook).write_text(text)
         spec = options.ServeSpec(mode, notebook, f"/edit/user/u{len(made)}/A1", **more)  # type: ignore[arg-type]
         made.append(Live(warm, place, spec, python))
         return made[-1].fork()

@@ -228,6 +228,8 @@ def test_an_open_page_goes_on_with_a_session_that_was_started_again(make: Make) 
     session.fork()
     tab.open()
     tab.until("kernel-ready")
+    tab.instantiate()
+    tab.until("completed-run")
     assert "42" in tab.run(tab.cells[-1], "6 * 7")
 
 

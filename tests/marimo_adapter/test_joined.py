@@ -61,8 +61,10 @@ def warm(python: Path) -> Iterator[Warm]:
 class Joined:
     """A session in its sandbox, and the browser's tab on it."""
 
-    def __init__(self, warm: Warm, python: Path, desk: Path, notebook: str) -> None:
+    def __init__(self, warm: Warm, python: Path, desk: Path, notebook: str, text: str = "") -> None:
         self.place = workspace(desk, notebook)
+        if text:
+            (self.place / notebook).write_text(text)
         self.desk = desk
         if STUDENT is not None:
             for path in (self.place, *self.place.iterdir()):
@@ -138,6 +140,23 @@ def test_server_and_kernel_are_confined(joined: Joined) -> None:
         assert os.stat(f"/proc/{pid}/ns/net").st_ino != ours
         if STUDENT is not None:
             assert re.search(rf"^Uid:\s{STUDENT}\s{STUDENT}\s", status, re.M)
+
+
+def test_cells_that_run_before_anybody_has_come_are_confined(warm: Warm, python: Path, desk: Path) -> None:
+    text = (NOTEBOOKS / "plain.py").read_text()
+    status = 'import marimo as mo\n\n    open("seen", "w").write(open("/proc/self/status").read())'
+    session = Joined(warm, python, desk, "plain.py", text.replace("import marimo as mo", status))
+    try:
+        assert session.tab.request("GET", "/health").status == 200
+        seen = session.place / "seen"
+        assert eventually(lambda: seen.exists() and "nonvoluntary" in seen.read_text())
+        assert re.search(r"^Seccomp:\s2$", seen.read_text(), re.M)
+        assert re.search(r"^NoNewPrivs:\s1$", seen.read_text(), re.M)
+        assert re.search(r"^CapBnd:\s0+$", seen.read_text(), re.M)
+        if STUDENT is not None:
+            assert re.search(rf"^Uid:\s{STUDENT}\s{STUDENT}\s", seen.read_text(), re.M)
+    finally:
+        session.stop()
 
 
 def test_a_cell_is_interrupted_and_the_kernel_restarted_in_the_sandbox(joined: Joined) -> None:

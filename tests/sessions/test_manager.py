@@ -448,6 +448,28 @@ async def test_its_owner_can_read_why_until_it_is_up_again(stage: Stage) -> None
 
 
 @on_stage
+async def test_after_a_fault_the_notebook_runs_only_when_its_owner_sees_it(stage: Stage) -> None:
+    session = await stage.start()
+    stage.end(session, "It used more memory than it may.")
+    await until(lambda: session.state is State.GONE)
+    stage.sessions.forgive(KEY)
+    for _ in range(2):
+        await stage.start()
+        await stage.sessions.stop(KEY)
+    assert [spec.plan.serve.early for spec in stage.launcher.launched] == [True, False, True]
+
+
+@on_stage
+async def test_after_a_start_that_failed_it_does_so_too(stage: Stage) -> None:
+    stage.launcher.launch_error = SessionFailed("It did not come up.")
+    with pytest.raises(SessionFailed):
+        await stage.start()
+    stage.launcher.launch_error = None
+    await stage.start()
+    assert stage.launcher.launched[-1].plan.serve.early is False
+
+
+@on_stage
 async def test_a_lost_session_that_answers_after_all_goes_on(stage: Stage) -> None:
     session = await stage.start()
     await stage.sessions.lost(session.id)

@@ -20,8 +20,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mograder.marimo_adapter import run_state
-
 
 class HookMissing(Exception):
     """The installed marimo (or a library under it) lacks the place that a hook changes."""
@@ -32,6 +30,7 @@ class _Served:
 
     listener: socket.socket | None = None
     settings: Mapping[str, Any] | None = None
+    around: Callable[[Any], Any] = staticmethod(lambda application: application)
 
 
 _served = _Served()
@@ -52,12 +51,19 @@ def prepare() -> None:
             print(f"mograder: going on without a change to marimo: {missing}", file=sys.stderr)
 
 
-def enter(settings: Mapping[str, Any], listener: socket.socket | None = None) -> None:
+def enter(
+    settings: Mapping[str, Any],
+    listener: socket.socket | None = None,
+    around: Callable[[Any], Any] | None = None,
+) -> None:
     """From now on this process is marimo's server, on ``listener`` (None: on none, for an export).
 
-    ``settings`` win over every configuration that a student can write.
+    ``settings`` win over every configuration that a student can write. ``around`` makes of marimo's ASGI application
+    the one that is served.
     """
     _served.settings, _served.listener = settings, listener
+    if around is not None:
+        _served.around = around
 
 
 def _given_socket() -> None:
@@ -70,7 +76,7 @@ def _given_socket() -> None:
     def run(self: Any, sockets: Any = None) -> Any:
         if _served.listener is None:
             return original(self, sockets=sockets)
-        self.config.app = run_state.answering(self.config.app)
+        self.config.app = _served.around(self.config.app)
         return original(self, sockets=[_served.listener])
 
     server.run = run

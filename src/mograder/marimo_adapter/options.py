@@ -66,8 +66,8 @@ class ServeSpec:
     ``notebook`` is a file name in the working directory. ``base_url`` starts with ``/`` and does not end with
     one (empty: the root). ``asset_url`` is where the browser finds marimo's static files (None: the session
     serves them). ``include_code`` and ``ttl`` (seconds a disconnected reader's kernel is kept) matter in
-    ``run`` mode alone. ``autorun`` runs the cells when an editor opens. Raises ``Malformed`` or
-    ``NameRefused``.
+    ``run`` mode alone. ``autorun`` runs the cells when an editor opens; ``early`` lets them run before it is open,
+    where a kernel comes by fork. Raises ``Malformed`` or ``NameRefused``.
     """
 
     mode: Mode
@@ -77,6 +77,7 @@ class ServeSpec:
     include_code: bool = True
     ttl: int = 3600
     autorun: bool = True
+    early: bool = True
 
     def __post_init__(self) -> None:
         if self.mode not in ("edit", "run"):

@@ -8,12 +8,14 @@ the session, marimo runs unchanged behind a relay.
 from __future__ import annotations
 
 import argparse
+import functools
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from mograder.errors import MograderError
-from mograder.marimo_adapter import commands, hooks, kernels, options, readable, relay
+from mograder.marimo_adapter import commands, early, hooks, kernels, options, readable, relay, run_state
 
 
 def main(words: list[str] | None = None) -> int:
@@ -44,9 +46,19 @@ def serve(spec: options.ServeSpec, listener: socket.socket, start_kernel: kernel
         readable.check(Path(spec.notebook))
     _warn_of_temporary_place()
     hooks.prepare()
-    hooks.enter(options.settings(spec), listener)
+    # A kernel that is no fork takes a second to come up; the page need not wait for that as well.
+    runs_early = spec.mode == "edit" and spec.autorun and spec.early and start_kernel is not None
+    hooks.enter(options.settings(spec), listener, functools.partial(_application, spec, runs_early))
     kernels.start_with(start_kernel or kernels.watched)
     return commands.serve(spec)
+
+
+def _application(spec: options.ServeSpec, runs_early: bool, marimo: Any) -> run_state.Application:
+    """What is served in the place of marimo's own ASGI application."""
+    application = run_state.answering(marimo)
+    if not runs_early:
+        return application
+    return early.running(application, marimo.state.session_manager, Path(spec.notebook))
 
 
 def _warn_of_temporary_place() -> None:

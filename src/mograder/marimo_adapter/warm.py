@@ -25,6 +25,7 @@ from mograder.marimo_adapter import (
     canary,
     commands,
     control,
+    early,
     hooks,
     kernels,
     patterns,
@@ -73,6 +74,7 @@ def _get_ready(given: argparse.Namespace, channel: socket.socket) -> dict[str, A
         hooks.prepare()
         kernels.prepare()
         commands.prepare()
+        early.misfit()  # is remembered
     except hooks.HookMissing as missing:
         raise _Refused("marimo", f"this marimo can not be prepared: {missing}") from missing
     caches.forget()

@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from mograder.errors import Conflict, MograderError, SessionFailed, Unavailable
@@ -67,6 +68,7 @@ class Sessions:
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[SessionKey, Progress] = {}
         self._faults: dict[SessionKey, str] = {}
+        self._fallen: set[SessionKey] = set()
         self._watchers: set[asyncio.Task[None]] = set()
 
     async def start(self, key: SessionKey, prepare: Prepare) -> Session:
@@ -297,12 +299,14 @@ class Sessions:
         session = self._new(key, plan)
         progress.step(Sentence("Starting the notebook"))
         try:
-            await self._launch(session, plan)
+            await self._launch(session, self._with_care(key, plan))
             await self._until_ready(session)
             session.state = State.READY
             self._faults.pop(key, None)
+            self._fallen.discard(key)
             self._registry.save(session)
         except BaseException as error:
+            self._fallen.add(key)
             if isinstance(error, SessionFailed) and not error.log_tail:
                 error.log_tail = await asyncio.to_thread(log_tail, session.directory / "output.log")
             with contextlib.suppress(Exception):  # `_stopped` has said it; the first error is the one to tell
@@ -310,6 +314,10 @@ class Sessions:
             raise
         self._watch(session)
         return session
+
+    def _with_care(self, key: SessionKey, plan: LaunchPlan) -> LaunchPlan:
+        """What the notebook does when it runs may be what ended the last session: its owner gets to see it first."""
+        return replace(plan, serve=replace(plan.serve, early=False)) if key in self._fallen else plan
 
     async def _launch(self, session: Session, plan: LaunchPlan) -> None:
         """A launch is not broken off half-way: what it had started by then would be nobody's.
@@ -381,6 +389,7 @@ class Sessions:
     async def _fail(self, session: Session, why: str) -> None:
         if why:
             self._faults[session.key] = why
+            self._fallen.add(session.key)
         await asyncio.shield(
             self._ending(session, why or Sentence("It was shut down from within the notebook."))
         )
