@@ -8,6 +8,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -299,12 +300,22 @@ def test_a_page_that_comes_before_the_server_was_asked_runs_them_itself(make: Ma
     assert "[1]" in tab.run(tab.cells[0], "[1]")
 
 
-def test_pages_that_come_at_the_same_moment_find_one_session(make: Make) -> None:
-    for _ in range(3):
-        session = up(make(text=notebook(COUNT)))  # its cells are about to run
-        tab = session.tab().start()
+def test_a_page_that_comes_while_the_cells_begin_to_run_finds_one_session(make: Make) -> None:
+    for _ in range(5):
+        session = make(text=notebook(COUNT))
+        tab = session.tab()
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(up, session)
+            tab.open()
+            tab.until("kernel-ready")
+            asked.result()
+        tab.instantiate()
         settled(tab, session)
+        assert tab.outputs[tab.cells[0]].status == "idle"
         assert runs(session) == 1
+        tab.close()
+        assert connect(session).ready["resumed"] is True
+        session.stop()
 
 
 def test_a_lecture_runs_for_its_readers_alone(make: Make) -> None:

@@ -78,6 +78,10 @@ def _waiting(manager: Any, notebook: Path) -> _Waiting | None:
 def _forget(manager: Any, *names: str) -> None:
     for name in (_NOBODY, *names):
         manager.close_session(name)
+    _stand_aside(manager)
+
+
+def _stand_aside(manager: Any) -> None:
     for name in ("create_session", "maybe_resume_session"):
         vars(manager).pop(name, None)
 
@@ -139,7 +143,14 @@ class _Waiting:
         self._manager.maybe_resume_session = resume_none
 
     def _is_for(self, file_key: Any) -> bool:
-        return self._manager.get_session_by_file_key(file_key) is self._session
+        if self._manager.get_session_by_file_key(file_key) is not self._session:
+            return False
+        if self._manager._repository.get_session_id(self._session) == _NOBODY:
+            return True
+        # A page came while the session was made, and marimo let it in by itself.
+        self._session.disconnect_consumer(self._kept)
+        _stand_aside(self._manager)
+        return False
 
     def _given(self, asked: Mapping[str, Any]) -> Any:
         """The session, if it is what is asked for; None: marimo has to make one, and nothing is in its way."""
@@ -168,8 +179,7 @@ class _Waiting:
         self._manager._repository.update_session_id_sync(_NOBODY, session_id)
         consumer._replay_previous_session = functools.partial(self._kept.replay, consumer)
         self._session.connect_consumer(consumer, main=True)
-        for name in ("create_session", "maybe_resume_session"):
-            vars(self._manager).pop(name)
+        _stand_aside(self._manager)
         return self._session
 
 
@@ -256,6 +266,7 @@ def _probe() -> None:
     _takes(manager.get_session_by_file_key, "file_key")
     _takes(manager.close_session, "session_id")
     _takes(repository.update_session_id_sync, "old_id new_id")
+    _takes(repository.get_session_id, "session")
     _takes(session.connect_consumer, "session_consumer main")
     _takes(session.disconnect_consumer, "session_consumer")
     _takes(session.instantiate, "request http_request")
