@@ -92,7 +92,7 @@ class Warm:
         ``notebook`` is what it learns from. Raises ``EnvironmentFailed``: then sessions need fresh processes.
         """
         coming = cls.begin(python, env=env, notebook=notebook, timeout=timeout, log=log)
-        select.select([coming], [], [], timeout)
+        _readable(coming, timeout)
         return coming.finish()
 
     @classmethod
@@ -158,7 +158,7 @@ class Warm:
 
     def ended(self, timeout: float = 0) -> Ended | None:
         """The next session whose end was not told yet, waiting up to ``timeout`` seconds; None when there is none."""
-        if not self._ends and select.select([self.channel], [], [], timeout)[0]:
+        if not self._ends and _readable(self.channel, timeout):
             message, _ = control.receive(self.channel)
             self._note(message or {})
         return self._ends.popleft() if self._ends else None
@@ -187,7 +187,7 @@ class Warm:
 
     def _answer(self, name: str) -> dict[str, Any]:
         deadline = time.monotonic() + _ANSWER
-        while select.select([self.channel], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        while _readable(self.channel, max(0.0, deadline - time.monotonic())):
             message, _ = control.receive(self.channel)
             if message is None:
                 break
@@ -201,8 +201,15 @@ class Warm:
             self._ends.append(Ended(int(message["exit"]), int(message["status"]), str(message["id"])))
 
 
+def _readable(channel: socket.socket | Coming, timeout: float) -> bool:
+    """Whether there is something to read within so many seconds. By poll: an owner of many has numbers past 1023."""
+    look = select.poll()
+    look.register(channel, select.POLLIN)
+    return bool(look.poll(timeout * 1000))
+
+
 def _first_word(channel: socket.socket) -> dict[str, Any]:
-    if not select.select([channel], [], [], 0)[0]:
+    if not _readable(channel, 0):
         raise EnvironmentFailed("The packages were not imported within the time for it.")
     word, _ = control.receive(channel)
     if word is None:

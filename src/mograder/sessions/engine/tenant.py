@@ -139,7 +139,7 @@ class Maker:
 
         try:
             in_child(as_its_user)
-        except MograderError as error:
+        except (MograderError, OSError) as error:
             print(f"{launch.workspace} is not opened to the hub: {error}", flush=True)
 
     def _start(
