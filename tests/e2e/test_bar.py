@@ -203,6 +203,15 @@ def test_what_is_typed_is_not_called_saved_before_it_is(hub: RunningHub, desk: P
     expect(state).to_have_text("Saving…", timeout=1000)
     saved(desk, hub, "answer = 44")
     expect(state).to_have_text(re.compile(r"^Saved \d"))
+    os.kill(hub.pid, signal.SIGSTOP)  # as when the network is gone: nothing is refused, nothing comes
+    try:
+        answer(desk, "answer = 43")
+        expect(state).to_have_text("Saving…", timeout=1000)
+        expect(state).to_have_text("Not connected", timeout=30_000)
+    finally:
+        os.kill(hub.pid, signal.SIGCONT)
+    expect(state).to_have_text(re.compile(r"^Saved \d"))
+    saved(desk, hub, "answer = 43")
 
 
 def test_a_save_that_fails_is_said_until_one_works(hub: RunningHub, page: Page, pictures: Path) -> None:

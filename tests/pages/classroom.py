@@ -32,7 +32,7 @@ CLUSTERS = (
     Cluster("Q2: Mean and spread", "✗ the deviation", ("bob", "carol")),
     Cluster("", "NameError: name 'mu' is not defined", ("dora",)),
 )
-AUDIT = ("When", "Who", "Role", "Via", "Action", "Owner", "Item", "Outcome", "Rule")
+AUDIT = ("When", "Who", "Role", "Via", "From", "Did", "Action", "Owner", "Item", "Status", "Outcome", "Rule")
 
 
 def teaching(sample: Sample) -> dict[str, object]:
@@ -40,8 +40,22 @@ def teaching(sample: Sample) -> dict[str, object]:
     page = replace(sample.page(""), user="prof", role="instructor")
     radar = teach.Radar(page, NOW, ("A1-Intro", ITEM), ITEM, 17, 17, CHECKS, CLUSTERS)
     cell = teach.Cell
-    person = (cell("alice", "teach/student/alice"), cell("student"), cell("yes"), cell("2026-11-23 20:00"))
-    entry = tuple(map(cell, ("2026-11-23T20:00:00Z", "prof", "instructor", "proxy", "teach", "alice", ITEM)))
+    person = (
+        cell("alice", "teach/student/alice"),
+        cell("student"),
+        cell("yes"),
+        cell("2026-11-23\n20:00 UTC", moment="2026-11-23 20:00+00:00"),
+    )
+    words = (
+        "prof",
+        "Instructor",
+        "login proxy",
+        "127.0.0.1",
+        f"GET /teach/help/alice/{ITEM}",
+        "see and steer the whole course",
+    )
+    entry = (cell("2026-11-23\n20:00:00 UTC", moment="2026-11-23T20:00:00+00:00"), *map(cell, words))
+    entry += tuple(map(cell, ("alice", ITEM, "200", "done", "instructors may")))
     probe = (
         cell("sandbox"),
         cell("warn", tone="warn"),
@@ -83,7 +97,7 @@ def teaching(sample: Sample) -> dict[str, object]:
             "None.", "It is revoked.",
         ),
         "audit": teach.Listing(
-            page, "audit", "Audit log", "Newest first.", AUDIT[:7], (entry,) * 30, 900, "alice", "teach/audit", "None."
+            page, "audit", "Audit log", "Newest first.", AUDIT, (entry,) * 30, 900, "alice", "teach/audit", "None."
         ),
         "audit-nothing": teach.Listing(
             page, "audit", "Audit log", "Newest first.", AUDIT, (), 0, "zeno", "teach/audit", "None."

@@ -252,6 +252,13 @@ def test_a_hub_that_does_not_answer_is_said_until_it_answers(tab: Page) -> None:
     expect(banner).to_be_visible()
     tab.get_by_role("button", name="Validate A2-Regression").click()
     expect(row(tab, A2).get_by_text("Nothing was changed.")).to_be_visible()
+    tab.set_viewport_size({"width": 375, "height": 500})
+    last = tab.get_by_role("link", name="Download all my work")
+    tab.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    last_box, banner_box = last.bounding_box(), banner.bounding_box()
+    assert last_box is not None
+    assert banner_box is not None
+    assert last_box["y"] + last_box["height"] <= banner_box["y"]  # it covers nothing
     tab.context.set_offline(False)
     expect(banner).to_be_hidden()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -162,6 +164,29 @@ def test_a_lost_connection_is_tried_again(tab: Page, sample: Sample) -> None:
     assert posts(sample) == [POST]
 
 
+def test_a_start_whose_steps_are_refused_says_so_and_opens_all_the_same(tab: Page, sample: Sample) -> None:
+    sample.hold.clear()
+    tab.route("**/events/**", lambda route: route.fulfill(status=429, json={}))
+    tab.goto("edit/A1-Intro")
+    expect(tab.locator("#steps li")).to_have_text([re.compile("does not say how far it is")])
+    expect(tab.get_by_role("button", name="Try again")).to_be_visible()
+    expect(tab.get_by_role("link", name="Back to the course")).to_be_visible()
+    sample.hold.set()
+    tab.wait_for_url(EDITOR)
+
+
+def test_who_is_signed_out_is_led_to_the_login_and_not_round_in_a_circle(tab: Page, sample: Sample) -> None:
+    """A login proxy sends a script's request elsewhere; only a whole page can follow."""
+    away = {"Location": "https://login.example/"}
+    tab.route(f"**{POST}", lambda route: route.fulfill(status=302, headers=away))
+    tab.goto("edit/A1-Intro")
+    expect(tab.get_by_role("alert")).to_contain_text("You are signed out.")
+    tab.unroute(f"**{POST}")
+    with tab.expect_request(lambda request: request.is_navigation_request()):
+        tab.get_by_role("button", name="Try again").click()
+    tab.wait_for_url(EDITOR)
+
+
 @pytest.mark.parametrize("url", ["//evil.example/", "https://evil.example/", "\\\\evil.example/"])
 def test_an_address_outside_the_hub_is_not_followed(tab: Page, url: str) -> None:
     tab.route(f"**{POST}", lambda route: route.fulfill(json={"status": "ok", "url": url}))
@@ -190,6 +215,7 @@ def test_without_scripts_a_button_opens_the_notebook(chromium: Browser, hub: str
     page = context.new_page()
     page.goto("edit/A1-Intro")
     expect(page.get_by_role("button", name="Open it now")).to_be_visible(timeout=1000)
+    expect(page.get_by_text("The notebook itself needs JavaScript")).to_be_visible()
     page.get_by_role("button", name="Open it now").click()
     assert posts(sample) == [POST]
     context.close()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,6 +80,23 @@ def test_students_see_none_of_it(school: School) -> None:
     assert school.alice.sessions() == [ITEM]
 
 
+BROKEN = """() => {
+    const found = [];
+    for (const cell of document.querySelectorAll("td, th")) {
+        const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+        for (let node; node = walk.nextNode();)
+            for (const word of node.data.matchAll(/(?<!\\S)[\\p{L}\\d.:]{2,12}(?!\\S)/gu)) {
+                const range = new Range();
+                range.setStart(node, word.index);
+                range.setEnd(node, word.index + word[0].length);
+                if (range.getClientRects().length > 1) found.push(word[0]);
+            }
+    }
+    return found;
+}"""
+"""Usual words in tables that do not stand on one line."""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
 def test_every_page_fits_and_is_quiet(chromium: Browser, school: School, width: int, scheme: str) -> None:
@@ -96,6 +114,7 @@ def test_every_page_fits_and_is_quiet(chromium: Browser, school: School, width: 
         assert answer is not None
         assert answer.status == 200, path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.evaluate(BROKEN) == [], path
         assert page.locator("h1").count() == 1, path
         assert page.evaluate("window.shifts") <= 0.002, path  # a busy browser may draw a page in two pieces
         assert findings(page, *([] if scheme == "light" else ["color-contrast"])) == [], path
@@ -182,6 +201,10 @@ def test_tables_are_searched_on_the_server_and_taken_away(school: School) -> Non
         "alice": "student",
         "prof": "instructor",
     }.items()
+    seen = re.search(r"<time [^>]*>([-\d]+)\n([:\d]+) UTC</time>", school.prof.http.get("teach/audit").text)
+    assert seen is not None
+    at = {"q": " ".join(seen.groups()), "format": "json"}  # what is read is found
+    assert school.prof.http.get("teach/audit", params=at).json()
     empty = school.prof.http.get("teach/people", params={"q": quote("nobody-at-all")})
     assert empty.status_code == 200
     assert school.prof.http.get("teach/people", params={"format": "xls"}).status_code == 422

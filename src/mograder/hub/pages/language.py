@@ -59,11 +59,11 @@ def locale() -> Locale:
     return Locale.parse(_current.get())
 
 
-PAGE_SCRIPTS = ("hub.js", "live.js", "start.js", "ask.js", "language.py")  # the last: steps of a start
+PAGE_SCRIPTS = ("hub.js", "live.js", "ask.js")
 
 
 def texts(*scripts: str) -> dict[str, str]:
-    """Every text that these scripts show (none named: those of the pages), translated; empty in English."""
+    """Every text that these scripts show (none named: those of most pages), translated; empty in English."""
     return {} if _current.get() == "en" else _texts(_current.get(), scripts or PAGE_SCRIPTS)
 
 

@@ -62,6 +62,9 @@ MOST_ENTRIES = 100_000
 
 _GOOD = "in force"
 
+_TIMES = frozenset(("When", "Last seen", "Made", "Ends", "Last used"))
+"""Columns that hold a time as ISO 8601 writes it."""
+
 _Words = Mapping[str, Mapping[str, str]]
 
 _NO_WORDS: _Words = {}
@@ -320,10 +323,21 @@ class _Table:
     def _cell(self, column: str, text: str, url: str | None) -> views.Cell:
         if isinstance(text, Sentence):
             return views.Cell(tell(text), url, ours=True)
+        if column in _TIMES and (said := _clock(text)):
+            return views.Cell(said, url, moment=text)
         words = self._words.get(column, {})
         if text not in words:
             return views.Cell(text, url)
         return views.Cell(gettext(words[text]), url, _TONES.get(text, ""), ours=True)
+
+
+def _clock(text: str) -> str:
+    """A time in two lines, the date and the hour, in the words that a search finds; empty if it is none."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    return f"{when:%Y-%m-%d}\n{when:{'%H:%M:%S' if text.count(':') > 2 else '%H:%M'}} {when:%Z}".rstrip()
 
 
 def _translated(row: Sequence[str], columns: Sequence[str], words: _Words) -> list[str]:

@@ -119,12 +119,13 @@ class Radar:
 @dataclass(frozen=True)
 class Cell:
     """One cell of a table. ``url`` is relative to the hub's root; ``tone`` is good, warn or bad; ``ours``: it is a
-    word of the hub's, not of anybody's making."""
+    word of the hub's, not of anybody's making; ``moment``: ``text`` tells this time (ISO 8601)."""
 
     text: str
     url: str | None = None
     tone: str = ""
     ours: bool = False
+    moment: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ export async function ask(url, body = new FormData()) {
     method: "POST",
     body: files ? body : new URLSearchParams(body),
     headers: { Accept: "application/json", "X-CSRF-Token": csrf },
+    redirect: "manual", // the hub itself answers with JSON: who leads elsewhere is a login
   });
+  if (response.type === "opaqueredirect") throw new Refusal(401, { detail: t("You are signed out. What was saved is safe.") });
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refusal(response.status, answer, Number(response.headers.get("Retry-After")));
   return answer;

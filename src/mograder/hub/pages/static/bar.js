@@ -168,15 +168,20 @@
     source = undefined;
     if (document.hidden) return;
     source = new EventSource(`${base}_hub/events`);
+    unheard(8000);
     source.onmessage = ({ data }) => {
       clearTimeout(silent);
       standing(JSON.parse(data));
     };
     source.onerror = () => {
-      clearTimeout(silent);
-      silent = setTimeout(() => tell("ended", t("Not connected"), t("The hub does not answer. What was saved is safe; this page connects again by itself.")), 3000);
+      unheard(3000);
       if (source.readyState === EventSource.CLOSED) refused();
     };
+  }
+
+  function unheard(patience) {
+    clearTimeout(silent);
+    silent = setTimeout(() => tell("ended", t("Not connected"), t("The hub does not answer. What was saved is safe; this page connects again by itself.")), patience);
   }
 
   // A stream does not say why it is refused
@@ -212,7 +217,7 @@
 
   // What was typed is saved by marimo a second after the last key. Until the hub has seen that, it is not called saved.
   const PAUSE = 1000;
-  const PATIENCE = 10_000; // a change that was taken back is not saved, and need not be
+  const PATIENCE = 10_000; // a change that was taken back is not saved, and need not be: the hub is asked
   let typed = 0; // when, while that is not saved
   let told = {}; // how the editor stood last
   let giveUp;
@@ -221,8 +226,9 @@
     typed = Date.now();
     clearTimeout(giveUp);
     giveUp = setTimeout(() => {
+      if (!typed) return;
       typed = 0;
-      if (told.running) standing(told);
+      listen();
     }, PATIENCE);
     if (state.dataset.is === "saved") saying("saving");
   }

@@ -8,6 +8,7 @@ let source; // the steps, while they are shown
 let accepted = false; // the hub took the order and works on: its end is told by events
 let leaving = false;
 let stale = true; // what the list shows is replaced by the next step: no gap in between
+let anew = false; // the way on leads through the login: the whole page is asked for again
 
 function leave(url) {
   if (leaving) return;
@@ -41,7 +42,7 @@ function wait(seconds) {
   return seconds < 60 ? t("under a minute") : minutes === 1 ? t("about 1 minute") : t("about {minutes} minutes", { minutes });
 }
 
-function fail(detail, logTail = "") {
+function fail(detail, logTail = "", signedOut = false) {
   if (leaving) return;
   source?.close();
   source = undefined;
@@ -51,6 +52,11 @@ function fail(detail, logTail = "") {
   id("log").hidden = !logTail;
   id("failure").hidden = false;
   id("title").textContent = t("Could not open");
+  offer(signedOut);
+}
+
+function offer(wholePage) {
+  anew = wholePage;
   id("again-button").textContent = t("Try again");
   id("again").classList.remove("later");
   id("again").hidden = false;
@@ -61,11 +67,20 @@ function follow() {
   if (source || leaving) return;
   source = new EventSource(events);
   source.onopen = () => (stale = true); // each connection tells all from the beginning
+  source.onerror = () => source?.readyState === EventSource.CLOSED && unheard();
   const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
   on("step", step);
   on("queued", step);
   on("ready", ({ url }) => accepted && leave(url || usual));
   on("failed", ({ detail, log_tail }) => accepted && fail(detail, log_tail));
+}
+
+// The hub refuses to tell the steps. The answer to our order still comes, unless it left its end to them.
+function unheard() {
+  source = undefined;
+  if (accepted) return fail(t("The hub does not say how far it is."), "", true);
+  step({ text: t("The hub does not say how far it is. The notebook opens here when it is ready.") });
+  offer(true);
 }
 
 async function begin() {
@@ -82,7 +97,7 @@ async function begin() {
     url ? leave(url) : follow();
   } catch (error) {
     const known = error instanceof Refusal;
-    fail(known ? error.message : t("The hub does not answer. Your work is safe."), known ? error.answer.log_tail : "");
+    fail(known ? error.message : t("The hub does not answer. Your work is safe."), known ? error.answer.log_tail : "", error.status === 401);
   } finally {
     clearTimeout(slow);
   }
@@ -104,6 +119,6 @@ async function arrive() {
 
 id("again").addEventListener("submit", (event) => {
   event.preventDefault();
-  begin();
+  anew ? location.reload() : begin();
 });
 if (failed === undefined) begin();
