@@ -166,6 +166,7 @@
   function listen() {
     source?.close();
     source = undefined;
+    clearTimeout(silent);
     if (document.hidden) return;
     source = new EventSource(`${base}_hub/events`);
     unheard(8000);
