@@ -45,6 +45,7 @@ class FakeLauncher:
 
     def __init__(self) -> None:
         self.running: dict[int, Server] = {}
+        self.gone: dict[int, str] = {}
         self.launched: list[LaunchSpec] = []
         self.most_at_once = 0
         self.launching = asyncio.Event()
@@ -107,7 +108,8 @@ class FakeLauncher:
 
     async def wait(self, handle: Handle) -> str:
         server = self.running.get(self._number(handle))
-        return "" if server is None else await asyncio.shield(server.ended)
+        number = self._number(handle)
+        return self.gone.get(number, "") if server is None else await asyncio.shield(server.ended)
 
     async def measure(self, handles: Iterable[Handle]) -> list[Use | None]:
         return [self.used for _ in handles]
@@ -119,6 +121,7 @@ class FakeLauncher:
             server.listener.close()
             for task in server.open:
                 task.cancel()
+            self.gone[self._number(handle)] = why
             server.ended.set_result(why)
 
     def _number(self, handle: Handle) -> int:

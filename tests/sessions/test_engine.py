@@ -306,18 +306,18 @@ def test_a_memory_bomb_ends_its_own_session_and_the_reason_is_told(place: Place)
 def test_a_notebook_that_is_a_bomb_ends_before_its_page_is_there_and_is_seen_the_next_time(
     place: Place,
 ) -> None:
-    alice = place.student("alice")
-    assert alice.start().status_code == 200
-    alice.stop()
+    boris = place.student("boris")
+    assert boris.start().status_code == 200
+    boris.stop()
     bomb = "held = []\n    while True:\n        held.append(b'x' * (8 << 20))"
-    alice.notebook.write_text(alice.notebook.read_text().replace("answer = None", bomb))
-    alice.start()
-    assert eventually(lambda: alice.sessions() == [], 30), "nobody noticed"
-    page = alice.http.get(f"edit/{ITEM}", headers={"Accept": "text/html"}).text
+    boris.notebook.write_text(boris.notebook.read_text().replace("answer = None", bomb))
+    boris.start()
+    assert eventually(lambda: boris.sessions() == [], 30), "nobody noticed"
+    page = boris.http.get(f"edit/{ITEM}", headers={"Accept": "text/html"}).text
     assert "It used more memory than it may (384 MiB allowed) and was stopped." in page
     assert "Start again" in page
-    assert alice.start().status_code == 200
-    tab = alice.tab()
+    assert boris.start().status_code == 200
+    tab = boris.tab()
     tab.page()
     tab.open()
     tab.until("kernel-ready")
