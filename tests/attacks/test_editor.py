@@ -46,7 +46,10 @@ class Scene:
         abstract.listen()
         (bobs_socket,) = (hub.course / ".mograder" / "sessions").glob("*/s*")
         control = hub.course / ".mograder" / "engine" / "control"
-        (environment,) = (hub.course / ".mograder" / "environments").glob("*/bin")
+        made = (hub.course / ".mograder" / "environments").glob("*/bin")
+        environment = max(
+            made, key=lambda place: place.stat().st_mtime
+        )  # one that was lent may not be in use
         self.facts: dict[str, Any] = {
             "hub_port": int(hub.url.rstrip("/").rpartition(":")[2]),
             "hub_abstract": name,
