@@ -18,7 +18,7 @@ from tests.support.hub import RunningHub, make_course, running
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.hookimpl(trylast=True)  # after those that mark

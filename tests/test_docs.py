@@ -104,7 +104,7 @@ def test_systemd_understands_its_unit(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--man=no", str(made)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     said = [

@@ -28,7 +28,7 @@ def run(*words: str | Path, **kwargs: object) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.real
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_plain_install_makes_and_publishes_the_demo_course(course_root: Path) -> None:
     venv = course_root / "installed"
     run(UV, "venv", "-q", "-p", sys.executable, venv)

@@ -105,9 +105,9 @@ def _answers(port: int) -> bool:
 def shown(request: pytest.FixtureRequest, chromium: Browser, address: str) -> Iterator[Page]:
     """The notebook's page, in each of marimo's themes, as wide as a phone."""
     page = chromium.new_page(viewport={"width": 375, "height": 800}, color_scheme=request.param)
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(240_000)
     page.goto(address)
-    expect(page.locator("[data-mograder-check]")).to_have_count(4, timeout=60_000)
+    expect(page.locator("[data-mograder-check]")).to_have_count(4, timeout=240_000)
     yield page
     page.close()
 

@@ -32,6 +32,8 @@ def _try(operation: Any, url: str) -> None:
     @given(case=operation.as_strategy())
     @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def attempt(case: Any) -> None:
-        case.call_and_validate(base_url=url, headers={"X-Remote-User": "fuzzer"}, checks=promised, timeout=60)
+        case.call_and_validate(
+            base_url=url, headers={"X-Remote-User": "fuzzer"}, checks=promised, timeout=600
+        )
 
     attempt()

@@ -22,7 +22,7 @@ from mograder.hub.identity.model import Role
 from mograder.hub.releases import MAX_PUBLISHED_BYTES
 from tests.support.hub import NOTEBOOK, RunningHub, end_engine, make_course, running, start
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 SECRET = "0123456789abcdef" * 4
 
@@ -36,7 +36,7 @@ def hub(course_root: Path) -> Iterator[RunningHub]:
 
 def client(hub: RunningHub, user: str = "prof", role: Role = Role.INSTRUCTOR) -> httpx.Client:
     token = tokens.make(SECRET, user, role)
-    return httpx.Client(base_url=hub.url, headers={"Authorization": f"Bearer {token}"}, timeout=120)
+    return httpx.Client(base_url=hub.url, headers={"Authorization": f"Bearer {token}"}, timeout=300)
 
 
 def send(hub: RunningHub, name: str, files: dict[str, bytes], type_: str | None = None) -> httpx.Response:
@@ -61,7 +61,7 @@ def start_command(
 
 def command(hub: RunningHub, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
     with start_command(hub, *words) as process:
-        out, said = process.communicate(text, timeout=200)
+        out, said = process.communicate(text, timeout=600)
     return subprocess.CompletedProcess(words, process.returncode, out, said)
 
 
@@ -278,7 +278,7 @@ def test_a_dry_run_without_a_hub_says_that_it_compared_nothing(
     (place / "A10-Alone.py").write_bytes(notebook("Alone"))
     env = dict.fromkeys(without, "")
     with start_command(hub, "publish", "A10", "--dry-run", env=env) as process:
-        out, said = process.communicate(timeout=60)
+        out, said = process.communicate(timeout=600)
     assert (process.returncode, out.count("\n")) == (0, 1)
     assert "Nothing was sent." in out
     assert f"What would change on the hub is not known without {missing}.\n" in said
@@ -314,7 +314,7 @@ def on_a_terminal(hub: RunningHub, *words: str) -> tuple[int, str, str]:
             while data := os.read(terminal, 1 << 16):
                 shown += data
         os.close(terminal)
-        out, _ = process.communicate(timeout=200)
+        out, _ = process.communicate(timeout=600)
     return process.returncode, out, shown.decode()
 
 
@@ -393,7 +393,7 @@ def test_a_hub_that_goes_away_in_mid_publish_leaves_the_old_release_and_is_one_s
         wait_for_connection(publishing.pid, hub.url)
         hub.stop(signal.SIGKILL)
         said = publishing.stderr.read()
-        publishing.communicate(timeout=60)
+        publishing.communicate(timeout=600)
         assert publishing.returncode == 1
         assert said.count("\n") == 1
         assert "went away before it answered" in said
@@ -407,7 +407,7 @@ def test_a_hub_that_goes_away_in_mid_publish_leaves_the_old_release_and_is_one_s
         end_engine(course)
 
 
-@pytest.mark.timeout(600)  # two hubs, which build three environments between them
+@pytest.mark.timeout(900)  # two hubs, which build three environments between them
 def test_a_hub_that_is_killed_while_it_prepares_the_packages_serves_the_old_release_when_it_is_back(
     course_root: Path,
 ) -> None:
@@ -424,7 +424,7 @@ def test_a_hub_that_is_killed_while_it_prepares_the_packages_serves_the_old_rele
         assert any("Preparing" in line for line in publishing.stderr)
         hub.stop(signal.SIGKILL)
         last = publishing.stderr.read().splitlines()[-1]
-        publishing.communicate(timeout=60)
+        publishing.communicate(timeout=600)
         assert publishing.returncode == 1
         assert last.startswith("mograder: The hub at ")
         assert "went away before it answered" in last

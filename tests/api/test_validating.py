@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.hub import NOTEBOOK, RunningHub, bare_course, running
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 ITEM = "A1-Words"
 CONFIG = '[hub]\ninstructors = ["prof"]\nvalidate_timeout = 12\n'

@@ -72,11 +72,11 @@ class Apart:
             fields["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         where = f"http://127.0.0.1:{parts.port}{path}"
-        return httpx.request(method, where, headers=fields, timeout=60, follow_redirects=False, verify=PLAIN)
+        return httpx.request(method, where, headers=fields, timeout=600, follow_redirects=False, verify=PLAIN)
 
     def dial(self) -> socket.socket:
         """A connection to the hub's own port, whatever name is asked for there."""
-        return socket.create_connection(("127.0.0.1", urlsplit(self.hub_url).port or 80), timeout=60)
+        return socket.create_connection(("127.0.0.1", urlsplit(self.hub_url).port or 80), timeout=600)
 
     def signed_in(self, user: str, *, https: bool = False) -> dict[str, str]:
         """The hub's cookie of somebody who has come through the proxy."""
@@ -127,7 +127,7 @@ def visitor(chromium: Browser, hub: Apart, user: str, *, https: bool = False) ->
     """A browser in which ``user`` has come in through the proxy, and has kept the hub's cookie since."""
     proxys = HTTPS if https else {}
     with chromium.new_context(extra_http_headers={**by_proxy(user), **proxys}) as context:
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(240_000)
         first = context.new_page()
         first.goto(hub.hub_url)
         first.close()

@@ -202,7 +202,7 @@ def test_the_owner_works_there_and_finds_the_way_back(chromium: Browser, hub: Ap
     with visitor(chromium, hub, "bob") as context:
         page = context.new_page()
         page.goto(f"{hub.hub_url}edit/{ITEM}")
-        expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
         assert page.url.startswith(hub.page("bob"))
         assert "ticket" not in page.url
         back = page.locator("#mograder-bar a.home")
@@ -216,7 +216,7 @@ def test_the_dashboards_form_opens_it_without_scripts(chromium: Browser, hub: Ap
     with visitor(chromium, hub, "carol") as signed_in:
         cookies = signed_in.cookies()
     with chromium.new_context(java_script_enabled=False) as context:
-        context.set_default_timeout(90_000)
+        context.set_default_timeout(240_000)
         context.add_cookies(cookies)  # type: ignore[arg-type]  # what it gave is what it takes
         page = context.new_page()
         page.goto(f"{hub.hub_url}edit/{ITEM}")

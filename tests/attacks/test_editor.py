@@ -70,7 +70,7 @@ class Scene:
             f"results = inside['run'](json.loads({json.dumps({**self.facts, **facts})!r}))\n"
             "open('results.json', 'w').write(json.dumps(results))"
         )
-        tab.run(tab.cells[2], code, timeout=120)
+        tab.run(tab.cells[2], code, timeout=300)
         results = self.alice.workspace / "results.json"
         assert results.exists(), (tab.output(tab.cells[2]), tab.outputs[tab.cells[2]].console)
         found: list[dict[str, Any]] = json.loads(results.read_text())
@@ -197,7 +197,7 @@ def test_the_mount_table_shows_nothing_of_the_host_but_what_a_session_has(
     bob, alice = (stack.enter_context(Student(hub, name)) for name in ("bob", "alice"))
     bob.edit()
     tab = alice.edit()
-    tab.run(tab.cells[2], ROOTS, timeout=60)
+    tab.run(tab.cells[2], ROOTS, timeout=600)
     shown = json.loads((alice.workspace / "mounts.json").read_text())
     assert {root for root, place in shown if place == "/"} == {"/newroot"}  # bubblewrap's own
     of_the_host = {

@@ -93,7 +93,7 @@ class Someone:
             compression=None,
             ping_interval=None,
         ) as socket:
-            socket.recv(timeout=60)
+            socket.recv(timeout=600)
             yield socket
 
 
@@ -244,7 +244,7 @@ def test_what_was_opened_by_a_token_ends_with_it(hub: Apart, by: str) -> None:
                 http.get(
                     "tokens"
                 ).raise_for_status()  # what was used is written down, so that it can be named
-            subprocess.run([*command, number], check=True, capture_output=True, timeout=60)
+            subprocess.run([*command, number], check=True, capture_output=True, timeout=600)
             assert ended(socket, within=25) and have_ended(streams)
         else:
             assert ended(socket, within=45) and have_ended(streams)

@@ -108,7 +108,7 @@ def asked(hub: RunningHub, data: bytes) -> tuple[int, list[tuple[str, str]]]:
 
 def connected(hub: RunningHub, source: str = "127.0.0.2") -> socket.socket:
     parts = urlsplit(hub.url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=60, source_address=(source, 0))
+    return socket.create_connection((parts.hostname, parts.port), timeout=600, source_address=(source, 0))
 
 
 def answer(connection: socket.socket) -> tuple[int, list[tuple[str, str]]]:

@@ -15,7 +15,7 @@ import pytest
 from tests.support.hub import NOTEBOOK, RunningHub, make_course, running, start
 from tests.support.service import UID, Service
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 # Bob asks as fast as he is answered: no limit on how often is what is tried here.
 CONFIG = """\

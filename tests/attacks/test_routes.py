@@ -40,7 +40,7 @@ def hub(course_root: Path) -> Iterator[RunningHub]:
 
 @pytest.fixture(scope="module")
 def line(hub: RunningHub) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=hub.url, timeout=60) as client:
+    with httpx.Client(base_url=hub.url, timeout=600) as client:
         yield client
 
 

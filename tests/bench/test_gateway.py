@@ -9,7 +9,7 @@ import pytest
 from bench.gateway.measure import NAMES, run
 from bench.gateway.report import GOALS, ratios, verdicts
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 
 def test_all_candidates_are_measured_with_little_of_everything(tmp_path: Path) -> None:

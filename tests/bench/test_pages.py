@@ -6,7 +6,7 @@ import pytest
 
 from bench import pages
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 def test_the_list_and_the_dashboard_are_measured() -> None:

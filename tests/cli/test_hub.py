@@ -23,7 +23,7 @@ SECRET = "0123456789abcdef" * 4
 def mograder(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     full = {**os.environ, **(env or {})}
     return subprocess.run(
-        [sys.executable, "-m", "mograder", *words], capture_output=True, text=True, timeout=60, env=full
+        [sys.executable, "-m", "mograder", *words], capture_output=True, text=True, timeout=600, env=full
     )
 
 

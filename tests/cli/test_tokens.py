@@ -29,7 +29,7 @@ def hub(course_root: Path) -> Iterator[RunningHub]:
 def mograder(course: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mograder", "hub", "-C", str(course), *words]
     env = {**os.environ, "MOGRADER_HUB_SECRET": SECRET}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=env, check=False)
 
 
 def token(course: Path, user: str, *words: str) -> str:

@@ -26,7 +26,7 @@ def course(tmp_path: Path) -> Path:
 
 def warm(course: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mograder", "hub", "-C", str(course), "warm-cache", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=250, env={**os.environ, **env})
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, env={**os.environ, **env})
 
 
 def write(directory: Path, name: str, text: str) -> Path:
@@ -85,7 +85,7 @@ def test_nothing_named_is_wrong_usage(course: Path) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_what_is_published_is_prepared_by_its_own_lock_and_the_configured_cache_is_filled(
     course: Path,
 ) -> None:

@@ -34,7 +34,7 @@ def demo_hub(demo_course: Path) -> Iterator[RunningHub]:
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     """A fresh visitor."""
     visitor = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    visitor.set_default_timeout(60_000)
+    visitor.set_default_timeout(240_000)
     yield visitor
     visitor.close()
 

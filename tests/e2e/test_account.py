@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.pages.test_look import findings
 from tests.support.hub import RunningHub, by_proxy, make_course, running
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 ITEM = "A1-Answer"
 CONFIG = """[hub]
@@ -112,7 +112,7 @@ def test_an_open_notebook_is_listed_and_stopped(chromium: Browser, hub: RunningH
     context = signed_in(chromium, hub, "carol")
     page = context.pages[0]
     page.goto(f"edit/{ITEM}")
-    expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
     page.goto("account")
     page.get_by_role("button", name=f"Stop {ITEM}").click()
     page.goto("account")
@@ -149,9 +149,9 @@ def test_the_pages_speak_the_browsers_language_or_the_one_that_was_chosen(
     expect(page.get_by_text(f"{ITEM} kann bearbeitet werden.")).to_be_visible()
     assert findings(page) == []
     page.goto(f"edit/{ITEM}")
-    expect(page.locator(".state")).to_have_text(re.compile("^Gespeichert"), timeout=90_000)
+    expect(page.locator(".state")).to_have_text(re.compile("^Gespeichert"), timeout=240_000)
     page.get_by_role("button", name="Prüfen").click()
-    expect(page.locator("aside.panel")).to_contain_text("0 von 1 Prüfung bestanden", timeout=90_000)
+    expect(page.locator("aside.panel")).to_contain_text("0 von 1 Prüfung bestanden", timeout=240_000)
     page.screenshot(path=pictures / "german-editor.png")
     page.goto("account")
     page.screenshot(path=pictures / "german-account.png", full_page=True)

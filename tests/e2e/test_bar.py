@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 from tests.support.hub import RunningHub, by_proxy, make_course, running
 from tests.support.processes import descendants, eventually
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 ITEM = "A1-Answer"
 WINDOW: ViewportSize = {"width": 1280, "height": 900}
@@ -38,15 +38,15 @@ def open_editor(page: Page, hub: RunningHub) -> None:
 
 
 def in_the_editor(page: Page) -> None:
-    expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
-    expect(page.locator(".state")).to_have_text(re.compile("^Saved"), timeout=60_000)
+    expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
+    expect(page.locator(".state")).to_have_text(re.compile("^Saved"), timeout=240_000)
 
 
 @pytest.fixture(scope="module")
 def opened(hub: RunningHub, chromium: Browser) -> Iterator[Page]:
     """An editor for the tests that only look at it, or type."""
     with chromium.new_context(viewport=WINDOW, accept_downloads=True) as visitor:
-        visitor.set_default_timeout(60_000)
+        visitor.set_default_timeout(240_000)
         page = visitor.new_page()
         open_editor(page, hub)
         yield page
@@ -98,7 +98,7 @@ def test_the_checks_are_shown_beside_the_code(hub: RunningHub, page: Page) -> No
     saved(page, hub, "answer = 42")
     page.get_by_role("button", name="Validate").click()
     panel = page.locator("aside.panel")
-    expect(panel).to_contain_text("1 of 1 check passes", timeout=90_000)
+    expect(panel).to_contain_text("1 of 1 check passes", timeout=240_000)
     edge = panel.bounding_box()
     assert edge is not None
     for cell in page.locator("#root .marimo-cell").all():
@@ -156,11 +156,11 @@ def test_a_dead_process_is_noticed_and_one_click_leads_back(
     before = notebook.read_text()
     os.kill(newest_session(hub)[which], signal.SIGKILL)
     again = page.locator("#mograder-bar").get_by_role("button", name="Start again")
-    expect(again).to_be_visible(timeout=20_000)
+    expect(again).to_be_visible(timeout=240_000)
     page.screenshot(path=pictures / f"bar-dead-{what}.png")
     again.click()
     in_the_editor(page)
-    expect(page.get_by_text("It is 42.").first).to_be_attached(timeout=60_000)
+    expect(page.get_by_text("It is 42.").first).to_be_attached(timeout=240_000)
     assert notebook.read_text() == before
 
 
@@ -182,7 +182,7 @@ def test_a_message_to_everybody_is_shown_over_the_notebook_until_it_is_put_away(
     with hub.client("prof") as teacher:
         teacher.post("teach/message", data={"text": said}).raise_for_status()
     note = page.locator("#mograder-bar .notes li")
-    expect(note).to_contain_text("Question 2 is wrong: <b>leave it out</b>", timeout=20_000)
+    expect(note).to_contain_text("Question 2 is wrong: <b>leave it out</b>", timeout=240_000)
     for width in (375, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         page.screenshot(path=pictures / f"bar-message-{width}.png")
@@ -200,14 +200,14 @@ def test_a_message_to_everybody_is_shown_over_the_notebook_until_it_is_put_away(
 def test_what_is_typed_is_not_called_saved_before_it_is(hub: RunningHub, desk: Page) -> None:
     state = desk.locator(".state")
     answer(desk, "answer = 44")
-    expect(state).to_have_text("Saving…", timeout=1000)
+    expect(state).to_have_text("Saving…")
     saved(desk, hub, "answer = 44")
     expect(state).to_have_text(re.compile(r"^Saved \d"))
     os.kill(hub.pid, signal.SIGSTOP)  # as when the network is gone: nothing is refused, nothing comes
     try:
         answer(desk, "answer = 43")
-        expect(state).to_have_text("Saving…", timeout=1000)
-        expect(state).to_have_text("Not connected", timeout=30_000)
+        expect(state).to_have_text("Saving…")
+        expect(state).to_have_text("Not connected", timeout=240_000)
     finally:
         os.kill(hub.pid, signal.SIGCONT)
     expect(state).to_have_text(re.compile(r"^Saved \d"))
@@ -223,13 +223,13 @@ def test_a_save_that_fails_is_said_until_one_works(hub: RunningHub, page: Page, 
     notebook.mkdir()  # nothing can be put in its place
     answer(page, "answer = 41")
     alert = page.locator("#mograder-bar").get_by_role("alert")
-    expect(alert).to_contain_text("Your last change was not saved", timeout=15_000)
+    expect(alert).to_contain_text("Your last change was not saved", timeout=240_000)
     expect(page.locator(".state")).to_have_text("Not saved")
     page.screenshot(path=pictures / "bar-not-saved.png")
     notebook.rmdir()
     aside.rename(notebook)
     page.keyboard.press("Control+s")
-    expect(alert).to_be_hidden(timeout=15_000)
+    expect(alert).to_be_hidden(timeout=240_000)
     expect(page.locator(".state")).to_have_text(re.compile(r"^Saved \d"))
     saved(page, hub, "answer = 41")
 
@@ -241,9 +241,9 @@ def test_the_last_result_is_in_the_bar_and_of_which_notebook_it_is(hub: RunningH
     answer(page, "answer = 42")
     saved(page, hub, "answer = 42")
     page.get_by_role("button", name="Validate").click()
-    expect(result).to_have_text("1 of 1 check passes", timeout=90_000)
+    expect(result).to_have_text("1 of 1 check passes", timeout=240_000)
     answer(page, "answer = 43")
-    expect(result).to_have_text("1 of 1 before your last change", timeout=10_000)
+    expect(result).to_have_text("1 of 1 before your last change", timeout=240_000)
 
 
 def test_space_that_is_nearly_used_up_is_said_in_time(
@@ -301,7 +301,7 @@ def test_a_message_is_shown_over_a_running_lecture_and_covers_nothing(
     hub: RunningHub, page: Page, pictures: Path
 ) -> None:
     page.goto(f"{hub.url}run/L01-Intro")
-    expect(page.get_by_role("heading", name="Introduction")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("heading", name="Introduction")).to_be_visible(timeout=240_000)
     bar = page.locator("#mograder-bar header.bar")
     top = "document.querySelector('#root').getBoundingClientRect().top"
     with hub.client("prof") as teacher:
@@ -330,7 +330,7 @@ def test_the_bar_is_worth_looking_at(desk: Page, pictures: Path, scheme: str) ->
         desk.evaluate("document.body.classList.replace('light', 'dark')")
         expect(desk.locator("#mograder-bar")).to_have_attribute("data-theme", "dark")
     desk.get_by_role("button", name="Validate").click()
-    expect(desk.locator("aside.panel .checks li").first).to_be_visible(timeout=90_000)
+    expect(desk.locator("aside.panel .checks li").first).to_be_visible(timeout=240_000)
     for width in (1280, 375):
         desk.set_viewport_size({"width": width, "height": 800})
         desk.screenshot(path=pictures / f"bar-{width}-{scheme}.png")

@@ -14,7 +14,7 @@ import pytest
 from tests.support.hub import RunningHub
 from tests.support.processes import eventually
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 ITEM = "A1-Heat-Equation"
 SECRET = "s" * 64
@@ -24,7 +24,7 @@ def check(course: Path) -> dict[str, dict[str, str]]:
     """The probes by name."""
     command = [sys.executable, "-m", "mograder", "hub", "check", "--dev", "--json", str(course)]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=200, env={"MOGRADER_HUB_SECRET": SECRET}, check=False
+        command, capture_output=True, text=True, timeout=600, env={"MOGRADER_HUB_SECRET": SECRET}, check=False
     )
     return {probe["name"]: probe for probe in json.loads(done.stdout)["probes"]}
 

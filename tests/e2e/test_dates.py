@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.hub import NOTEBOOK, RunningHub, make_course, running
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 SECRET = {"MOGRADER_HUB_SECRET": "0123456789abcdef" * 4}
 CONFIG = '[hub]\ntitle = "T"\ninstructors = ["prof"]\ntime_zone = "Europe/Zurich"\n'
@@ -41,7 +41,7 @@ def mograder(hub: RunningHub, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
     env = token | {"MOGRADER_HUB_URL": hub.url, "MOGRADER_HUB_INSTRUCTOR_TOKEN": made.stdout.strip()}
     return subprocess.run(
-        [*program, *words], env=env, capture_output=True, text=True, timeout=240, check=False
+        [*program, *words], env=env, capture_output=True, text=True, timeout=600, check=False
     )
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.hub import NOTEBOOK, RunningHub, make_course, publish, running
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 ITEM = "A1-Answer"
 FROM_CACHE = """() => performance.getEntriesByType("resource")
@@ -39,7 +39,7 @@ def test_the_first_click_finds_the_editors_files_in_the_browser(hub: RunningHub,
         with tab.expect_response(lambda response: response.url.endswith(wanted[-1])):
             tab.goto("")
         tab.goto(f"edit/{ITEM}")
-        expect(tab.get_by_role("heading", name="The answer")).to_be_visible(timeout=120_000)
+        expect(tab.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
         cached = tab.evaluate(FROM_CACHE)
         assert sum(cached) >= len(wanted) * 0.9
 
@@ -59,7 +59,7 @@ def test_in_a_second_notebook_no_file_of_the_editors_crosses_the_wire(
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url))
     first.goto(f"{hub.url}edit/{ITEM}")
-    expect(first.get_by_role("heading", name="The answer")).to_be_visible(timeout=120_000)
+    expect(first.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
     _until_quiet(first, asked)
     second = context.new_page()
     line = context.new_cdp_session(second)
@@ -69,7 +69,7 @@ def test_in_a_second_notebook_no_file_of_the_editors_crosses_the_wire(
     line.on("Network.requestServedFromCache", lambda event: from_memory.add(event["requestId"]))
     line.send("Network.enable")
     second.goto(f"{hub.url}edit/A2-Again")
-    expect(second.get_by_role("heading", name="Once more")).to_be_visible(timeout=120_000)
+    expect(second.get_by_role("heading", name="Once more")).to_be_visible(timeout=240_000)
     _until_quiet(second, asked)
     kept, crossed = [], []
     for number, event in responses.items():

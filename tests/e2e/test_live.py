@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.hub import RunningHub, by_proxy, make_course, running
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 ITEM = "A1-Answer"
 TAUGHT = '[hub]\ntitle = "Test course"\ninstructors = ["prof"]\n'
@@ -52,7 +52,7 @@ def test_a_result_is_not_taken_for_that_of_a_notebook_that_changed_since(
     expect(row).to_contain_text("1 of 1 checks passed before the last change")
     expect(row.locator(".first")).to_have_text("Validate")
     row.locator(".first").click()
-    expect(row).to_contain_text("0 of 1 checks pass", timeout=90_000)
+    expect(row).to_contain_text("0 of 1 checks pass", timeout=240_000)
     expect(row.locator(".facts")).not_to_contain_text("before the last change")
     expect(row.locator(".first")).to_have_text("Edit")
     page.context.close()
@@ -95,11 +95,11 @@ def test_a_session_started_in_another_browser_is_on_the_dashboard_at_once(
     other = chromium.new_context(base_url=hub.url, extra_http_headers=by_proxy(name))
     elsewhere = other.new_page()
     elsewhere.goto(f"edit/{ITEM}")
-    elsewhere.wait_for_url("**/edit/user/**", timeout=60_000)
-    expect(page.locator('[data-live="sessions"]')).to_contain_text(ITEM, timeout=2500)
+    elsewhere.wait_for_url("**/edit/user/**", timeout=240_000)
+    expect(page.locator('[data-live="sessions"]')).to_contain_text(ITEM, timeout=60_000)
     expect(page.locator(f'li[data-key="{ITEM}"]')).to_contain_text("Editor open")
     student.post(f"stop-edit/{name}/{ITEM}").raise_for_status()
-    expect(page.locator('[data-live="sessions"]')).to_contain_text("Nothing is running.", timeout=2500)
+    expect(page.locator('[data-live="sessions"]')).to_contain_text("Nothing is running.", timeout=60_000)
     assert never_left(page)
     other.close()
     page.context.close()
@@ -115,12 +115,12 @@ def test_an_instructor_sees_notebooks_and_results_come_in(
     )
     dashboard = watching(chromium, hub, "prof")
     student.post(f"start-edit/{name}/{ITEM}").raise_for_status()
-    expect(course.locator('[data-live="running"]')).to_contain_text(name, timeout=2500)
-    expect(dashboard.locator('[data-live="sessions"]')).to_contain_text(name, timeout=2500)
+    expect(course.locator('[data-live="running"]')).to_contain_text(name, timeout=60_000)
+    expect(dashboard.locator('[data-live="sessions"]')).to_contain_text(name, timeout=60_000)
     wrong = notebook(hub, name).read_text().replace("None  # YOUR CODE HERE", "41")
     notebook(hub, name).write_text(wrong)
     student.post(f"validate/{name}/{ITEM}").raise_for_status()
-    expect(radar.locator('[data-live="radar"]')).to_contain_text(name, timeout=2500)
+    expect(radar.locator('[data-live="radar"]')).to_contain_text(name, timeout=60_000)
     for page in (course, radar, dashboard):
         assert never_left(page)
         page.context.close()
@@ -137,15 +137,15 @@ def test_messages_and_an_instructors_look_are_on_every_page_at_once(
     with hub.client("prof") as teacher:
         sent = teacher.post("teach/message", data={"text": f"Read this, {name}"}).json()
         message = page.locator(".messages article", has_text=f"Read this, {name}")
-        expect(message).to_be_visible(timeout=2500)
+        expect(message).to_be_visible(timeout=60_000)
         teacher.get(f"teach/help/{name}/{ITEM}").raise_for_status()
         expect(page.get_by_text("Your instructors looked at your work once lately")).to_be_visible(
-            timeout=2500
+            timeout=60_000
         )
         page.locator(".foot summary").click()
         expect(page.locator(".foot")).to_contain_text(f"prof looked at {ITEM}")
         teacher.post(f"teach/message/{sent['id']}/withdraw").raise_for_status()
-        expect(message).to_have_count(0, timeout=2500)
+        expect(message).to_have_count(0, timeout=60_000)
         expect(page.locator(".foot")).to_contain_text(f"prof looked at {ITEM}")  # and it stays open
     assert never_left(page)
     page.context.close()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.attacks.content_hosts import ITEM, Apart, hub_apart, visitor
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 ASKED = """performance.getEntriesByType('resource').filter(({name}) => name.includes('_hub/events')).length"""
 
@@ -25,8 +25,8 @@ def hub(request: pytest.FixtureRequest, course_root: Path) -> Iterator[Apart]:
 
 def editor(page: Page, hub: Apart) -> Page:
     page.goto(f"{hub.hub_url}edit/user/alice/{ITEM}/")
-    expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
-    expect(page.locator("#mograder-bar .state")).to_have_text(re.compile("^Saved"), timeout=60_000)
+    expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
+    expect(page.locator("#mograder-bar .state")).to_have_text(re.compile("^Saved"), timeout=240_000)
     return page
 
 
@@ -37,9 +37,9 @@ def test_the_bar_and_the_dashboard_say_that_one_is_signed_out(chromium: Browser,
         account = context.new_page()
         account.goto(f"{hub.hub_url}logout")
         account.get_by_role("button", name="Sign out").last.click()
-        expect(notebook.locator("#mograder-bar .state")).to_have_text("Signed out", timeout=20_000)
+        expect(notebook.locator("#mograder-bar .state")).to_have_text("Signed out", timeout=240_000)
         expect(notebook.locator("#mograder-bar .alert")).to_contain_text("What was saved is safe.")
-        expect(dashboard.locator(".offline")).to_be_visible(timeout=20_000)
+        expect(dashboard.locator(".offline")).to_be_visible(timeout=240_000)
         expect(dashboard.locator(".offline")).to_contain_text("you are signed out")
         asked = notebook.evaluate(ASKED)
         notebook.wait_for_timeout(8000)
@@ -55,9 +55,9 @@ def test_who_signs_in_again_finds_the_notebook_as_it_was(chromium: Browser, hub:
         notebook = editor(context.new_page(), hub)
         with hub.running.client("alice") as http:
             http.post("account/sign-out-everywhere").raise_for_status()
-        expect(notebook.locator("#mograder-bar .state")).to_have_text("Signed out", timeout=20_000)
+        expect(notebook.locator("#mograder-bar .state")).to_have_text("Signed out", timeout=240_000)
         with visitor(chromium, hub, "alice") as fresh:
             context.add_cookies(fresh.cookies())  # type: ignore[arg-type]  # what it gave is what it takes
         notebook.get_by_role("button", name="Sign in again").click()
-        expect(notebook.get_by_role("heading", name="The answer")).to_be_visible(timeout=60_000)
-        expect(notebook.locator("#mograder-bar .state")).to_have_text(re.compile("^Saved"), timeout=60_000)
+        expect(notebook.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
+        expect(notebook.locator("#mograder-bar .state")).to_have_text(re.compile("^Saved"), timeout=240_000)

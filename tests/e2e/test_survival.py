@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.hub import end_engine, make_course, start
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 def free_port() -> str:
@@ -27,7 +27,7 @@ def test_an_open_editor_reconnects_to_the_next_hub_with_its_variables(
     hub = start(course, "--port", port)
     try:
         page.goto(f"{hub.url}edit/A1-Answer")
-        expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
+        expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
         cell = page.locator(".cm-content", has_text="answer = None")
         cell.click()
         page.keyboard.press("Control+a")

@@ -69,7 +69,7 @@ def test_the_student_reads_which_package_it_is_and_whom_to_tell(
     page = context.new_page()
     page.goto(f"{hub.url}edit/{ITEM}")
     failure = page.get_by_role("alert")
-    expect(failure).to_contain_text(SAID, timeout=120_000)
+    expect(failure).to_contain_text(SAID, timeout=240_000)
     expect(failure).to_contain_text("tell your instructor")
     expect(page.get_by_role("button", name="Try again")).to_be_visible()
     page.screenshot(path=str(pictures / "unfit-student.png"))

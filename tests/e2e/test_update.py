@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.support.hub import NOTEBOOK, RunningHub, make_course, publish, running
 from tests.support.processes import eventually
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 ITEM = "A1-Answer"
 OLD = NOTEBOOK.format(title="The answer")
@@ -79,7 +79,7 @@ def test_a_page_that_is_out_of_date_changes_nothing(hub: RunningHub, page: Page)
 def test_an_open_editor_is_closed_for_the_update_and_nothing_of_it_lost(hub: RunningHub, page: Page) -> None:
     mine = begin(page, hub)
     page.goto(f"{hub.url}edit/{ITEM}")
-    expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
     cell = page.locator(".cm-content", has_text="answer =").first
     cell.click()
     page.keyboard.press("Control+a")
@@ -93,4 +93,4 @@ def test_an_open_editor_is_closed_for_the_update_and_nothing_of_it_lost(hub: Run
     expect(page.get_by_text("You have the new version now")).to_be_visible()
     assert "41 + 1" in mine.read_text()
     page.goto(f"{hub.url}edit/{ITEM}")
-    expect(page.get_by_role("heading", name="The better question")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("heading", name="The better question")).to_be_visible(timeout=240_000)

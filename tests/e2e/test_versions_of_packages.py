@@ -12,7 +12,7 @@ import pytest
 from tests.support.hub import NOTEBOOK, RunningHub, make_course, running
 from tests.support.students import ITEM, Student
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 SHOW = "import six\nsix.__version__"
 

@@ -13,7 +13,7 @@ from tests.pages.test_look import CUT_OFF, findings
 from tests.support.hub import RunningHub, by_proxy
 from tests.support.students import ITEM, Student
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 PAGES = {
     "start": f"edit/{ITEM}",
@@ -62,7 +62,7 @@ def test_a_students_pages_are_worth_looking_at(
         if name == "dashboard-de":
             row = page.locator(f'li[data-key="{ITEM}"]')
             row.get_by_role("button", name="Prüfen").click()
-            expect(row.locator(".results")).to_contain_text("1 von 1 Prüfung bestanden", timeout=90_000)
+            expect(row.locator(".results")).to_contain_text("1 von 1 Prüfung bestanden", timeout=240_000)
             page.screenshot(
                 path=pictures / f"report-{width}-{scheme}.png", full_page=True, animations="disabled"
             )

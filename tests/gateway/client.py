@@ -245,7 +245,7 @@ def unmasked_size(size: int) -> bytes:
     return b"\x7e" + size.to_bytes(2, "big") if size < 1 << 16 else b"\x7f" + size.to_bytes(8, "big")
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Poll until ``condition`` holds; for effects in another process that announce themselves nowhere."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

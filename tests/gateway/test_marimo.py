@@ -158,7 +158,7 @@ def test_no_other_file_is_opened(hub: Hub) -> None:
 def page(chromium: Browser) -> Iterator[Page]:
     context = chromium.new_context()
     opened = context.new_page()
-    opened.set_default_timeout(40_000)
+    opened.set_default_timeout(240_000)
     yield opened
     context.close()
 
@@ -180,7 +180,7 @@ def test_the_page_works_under_the_confining_policy_and_survives_a_restart_of_the
             "performance.getEntriesByType('resource').some(e => e.name.includes('/_marimo/'))"
         )
     with hub_process("protocol", notebook.parent, port=port) as second:
-        with page.expect_websocket(lambda ws: "/ws" in ws.url, timeout=20_000):
+        with page.expect_websocket(lambda ws: "/ws" in ws.url, timeout=240_000):
             pass  # the page comes back by itself
         assert eventually(lambda: ["activity", "alice-nb", "opened"] in second.events(), seconds=20)
         assert page.get_by_role("heading", name="The answer is 42").is_visible()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.hub import RunningHub, make_course, running
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 ITEM = "A1-Answer"
 SMALL = '[hub]\ntitle = "Test course"\nsession_disk_mb = 8\ninstructors = ["prof"]\n'

@@ -82,7 +82,7 @@ def test_a_student_works_there(below: RunningHub) -> None:
     assert below.url.endswith("/teaching/hub/")
     with Student(below, "ada") as ada:
         tab = ada.edit()
-        assert "42" in tab.run(tab.cells[2], "6 * 7", timeout=60)
+        assert "42" in tab.run(tab.cells[2], "6 * 7", timeout=600)
         page = ada.http.get(f"edit/user/ada/{ITEM}/", headers={"Accept": "text/html"})
         assert page.status_code == 200
         addresses = set(re.findall(r'(?:src|href)="([^"#]+)"', page.text))

@@ -249,7 +249,7 @@ def test_a_copy_from_before_the_hubs_state_was_deleted_is_modified(
 
 
 @pytest.mark.parametrize("trap", TRAPS)
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_trap_is_a_modified_copy(
     workspaces: Workspaces, release: Release, tmp_path: Path, trap: str
 ) -> None:
@@ -325,7 +325,7 @@ def test_an_unknown_version_changes_nothing(workspaces: Workspaces) -> None:
 
 @pytest.mark.parametrize("trap", TRAPS)
 @pytest.mark.parametrize("how", ["reset", "download", "upload"])
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_there_is_a_way_out_of_every_trap_and_nothing_is_lost(
     workspaces: Workspaces, release: Release, tmp_path: Path, trap: str, how: str
 ) -> None:

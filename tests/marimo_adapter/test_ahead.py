@@ -39,7 +39,7 @@ def said(python: Path, code: str, notebook: str = "plain.py") -> list[str]:
         [python, "-c", _BEGIN + code, NOTEBOOKS / notebook],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

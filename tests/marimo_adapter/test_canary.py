@@ -35,7 +35,7 @@ def learn(
     code = _LEARN.format(notebook="None" if notebook is None else f"Path({str(notebook)!r})", before=before)
     env = options.environment(desk / "home", python=python)
     done = subprocess.run(
-        [python, "-I", "-c", code], env=env, cwd="/", capture_output=True, text=True, timeout=60, check=False
+        [python, "-I", "-c", code], env=env, cwd="/", capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     modules, problem, fatal, _, _ = json.loads(done.stdout.splitlines()[-1])
@@ -89,7 +89,7 @@ def test_regular_expressions_and_notes_of_its_processes_are_learned(newest: Path
     code = _LEARN.format(notebook=f"Path({str(place / 'plain.py')!r})", before="")
     env = options.environment(desk / "home", python=newest)
     done = subprocess.run(
-        [newest, "-I", "-c", code], env=env, cwd="/", capture_output=True, text=True, timeout=60, check=True
+        [newest, "-I", "-c", code], env=env, cwd="/", capture_output=True, text=True, timeout=600, check=True
     )
     _, problem, _, patterns, notes = json.loads(done.stdout.splitlines()[-1])
     assert problem is None

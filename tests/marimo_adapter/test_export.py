@@ -33,7 +33,7 @@ def run(request: pytest.FixtureRequest, newest: Path, tmp_path: Path) -> Run:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
             check=False,
         )
         return done.returncode, done.stdout + done.stderr
@@ -137,7 +137,7 @@ if prompt:
     file.asyncio.Event()
     print(time.monotonic() - begun < 0.1)
 """
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=600, check=True)
     # An older marimo may still have something of a cell on its way: it sleeps.
     prompt = tuple(map(int, version.split("."))) >= (0, 23, 16)
     assert done.stdout.split() == (["True"] * 3 if prompt else ["False", "True"])

@@ -13,7 +13,7 @@ def said(place: Path, code: str) -> str:
         f"import sys; sys.path.insert(0, {str(place)!r})\nfrom mograder.marimo_adapter import preload\n{code}"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False
     )
     return done.stdout + done.stderr
 

@@ -33,7 +33,7 @@ def said(python: Path, code: str, **environment: str) -> list[str]:
         [python, "-c", _BEGIN + code, NOTEBOOKS / "plain.py"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
         env={**os.environ, **environment},
     )

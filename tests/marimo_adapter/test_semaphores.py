@@ -10,7 +10,7 @@ def said(code: str) -> list[str]:
     """What ``code`` prints, word by word; it must end without a word on standard error."""
     code = f"import multiprocessing, os, pickle\nfrom mograder.marimo_adapter import semaphores\n{code}"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()

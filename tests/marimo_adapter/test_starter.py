@@ -40,7 +40,7 @@ def kernel(what):
 
 def said(code: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", _SERVER + code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", _SERVER + code], capture_output=True, text=True, timeout=600, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()
@@ -71,7 +71,7 @@ def test_a_server_that_starts_no_kernel_ends_with_its_own_status() -> None:
         "kernels.start_with(starter.leave_aside(private=False))", "starter.leave_aside(private=False)"
     )
     code += "import gc\ngc.collect()\ntime.sleep(0.2)\nos._exit(7)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 7
+    assert subprocess.run([sys.executable, "-c", code], timeout=600, check=False).returncode == 7
 
 
 def test_server_and_kernels_end_with_a_killed_helper() -> None:

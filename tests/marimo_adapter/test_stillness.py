@@ -18,7 +18,7 @@ def said(python: Path, code: str) -> list[str]:
         [python, "-c", f"import gc, sys\nfrom mograder.marimo_adapter import stillness\n{code}"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -62,7 +62,7 @@ def run(tmp_path: Path) -> Run:
         words = (sys.executable, "-m", "mograder", "moodle", *words)
         return subprocess.run(
             [str(word) for word in words],
-            env=known, cwd=tmp_path, input=given, capture_output=True, text=True, timeout=120, check=False,
+            env=known, cwd=tmp_path, input=given, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
 
     return command

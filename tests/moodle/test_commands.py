@@ -371,7 +371,7 @@ def publish(course: Path, *words: str) -> subprocess.CompletedProcess[str]:
         *words,
     ]
     env = {"MOGRADER_MOODLE_TOKEN": "TOKEN-teacher1", "PATH": "/usr/bin"}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_publishing_stops_where_moodle_has_something_else(run: Run, course: Path, moodle: FakeMoodle) -> None:
@@ -406,7 +406,7 @@ def test_a_release_with_directories_is_the_same_on_moodle_as_its_zip(
     (source / "images" / "plot.png").write_bytes(b"PNG")
     made = subprocess.run(
         [sys.executable, "-m", "mograder", "generate", "-C", str(course), "HW1", "--no-validate"],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
     attached = course / "release/HW1-Root-finding/HW1-Root-finding.zip"

@@ -28,7 +28,7 @@ def saved_by_marimo(text: str, directory: Path) -> str:
     path = directory / "notebook.py"
     path.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "marimo", "check", "--fix", "-q", str(path)]
-    subprocess.run(command, capture_output=True, timeout=120, check=False)
+    subprocess.run(command, capture_output=True, timeout=300, check=False)
     saved = path.read_text(encoding="utf-8")
     assert saved != text, "marimo did not save: the test would compare a file with itself"
     return saved
@@ -40,7 +40,7 @@ def results(text: str, directory: Path) -> dict[str, str]:
     path.write_text(text, encoding="utf-8")
     environment = {**os.environ, "MOGRADER_SIDECAR_PATH": str(sidecar)}
     subprocess.run(
-        [sys.executable, str(path)], capture_output=True, timeout=120, env=environment, check=False
+        [sys.executable, str(path)], capture_output=True, timeout=300, env=environment, check=False
     )
     lines = [json.loads(line) for line in sidecar.read_text(encoding="utf-8").splitlines()]
     assert len({line["label"] for line in lines}) == len(lines)

@@ -64,7 +64,7 @@ OTHERWISE = {"0.20.4": {"read_measurements"}, "0.19.0": {"read_measurements", "f
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_supported_marimo_finds_these_cells(version: str) -> None:
     command = [python_with_marimo(version), "-I", "-c", ASK, *NOTEBOOKS]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    said = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     for path, found in zip(NOTEBOOKS, json.loads(said), strict=True):
         expected = [list(cell) for cell in ours(path.read_text(encoding="utf-8"))]
         assert [cell[0] for cell in found] == [cell[0] for cell in expected]

@@ -43,7 +43,7 @@ class Tour:
         context = self._browser.new_context(
             base_url=self.hub.url, extra_http_headers=by_proxy(who), viewport=size, color_scheme=scheme
         )  # type: ignore[call-overload]
-        context.set_default_timeout(90_000)
+        context.set_default_timeout(240_000)
         page = context.new_page()
         page.goto(path)
         yield page
@@ -209,7 +209,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def main(target: Path = IMAGES) -> None:
     """Take them all; two minutes."""
-    expect.set_options(timeout=90_000)
+    expect.set_options(timeout=240_000)
     with (
         tempfile.TemporaryDirectory(prefix="mograder-tour-", dir="/var/tmp") as root,
         sync_playwright() as playwright,

@@ -14,7 +14,7 @@ from tests.pages.sample import Sample, served
 from tests.support.full_course import STUDENT, full_course, paints
 from tests.support.hub import RunningHub, by_proxy, running
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 BYTES = 60_000
 GOAL = 200.0

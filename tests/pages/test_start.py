@@ -214,7 +214,7 @@ def test_without_scripts_a_button_opens_the_notebook(chromium: Browser, hub: str
     context = chromium.new_context(base_url=hub, java_script_enabled=False)
     page = context.new_page()
     page.goto("edit/A1-Intro")
-    expect(page.get_by_role("button", name="Open it now")).to_be_visible(timeout=1000)
+    expect(page.get_by_role("button", name="Open it now")).to_be_visible()
     expect(page.get_by_text("The notebook itself needs JavaScript")).to_be_visible()
     page.get_by_role("button", name="Open it now").click()
     assert posts(sample) == [POST]

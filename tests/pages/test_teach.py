@@ -24,7 +24,7 @@ from tests.pages.test_look import SHIFTS, findings
 from tests.support.hub import RunningHub, end_engine, make_course, start
 from tests.support.students import ITEM, Student
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 CONFIG = '[hub]\ntitle = "<script>alert(1)</script> Course"\ninstructors = ["prof"]\n'
 PAGES = ("teach", "teach/radar", "teach/radar?names=show", "teach/student/alice", f"teach/help/alice/{ITEM}",

@@ -20,7 +20,7 @@ from tests.peers.services import CONTENT_NAME, NAME, Site
 from tests.peers.test_login_proxies import BELOW, ITEM, SECRET, log_in, open_notebook
 from tests.support.hub import make_course, running
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def university(course: Path, below: str) -> Iterator[Site]:
 
 def _prepare(backend: str, url: str) -> None:
     """The packages are there before anybody waits for them before a browser."""
-    with httpx.Client(transport=httpx.HTTPTransport(uds=backend), base_url=url, timeout=250) as http:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=backend), base_url=url, timeout=600) as http:
         answer = http.post(f"start-edit-deep/{ITEM}", headers={"X-Remote-User": "first"})
         assert answer.status_code == 200, answer.text
 
@@ -61,13 +61,13 @@ def site(request: pytest.FixtureRequest, course_root: Path) -> Iterator[Site]:
 
 def test_a_student_logs_in_at_the_hub_and_works_at_a_host_of_their_own(chromium: Browser, site: Site) -> None:
     with chromium.new_context(ignore_https_errors=True) as context:
-        context.set_default_timeout(90_000)
+        context.set_default_timeout(240_000)
         page = context.new_page()
         log_in(page, "ada", site.url)
         sockets: list[str] = []
         context.on("page", lambda tab: tab.on("websocket", lambda socket: sockets.append(socket.url)))
         editor = open_notebook(page, ITEM)
-        expect(editor.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
+        expect(editor.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
         own = rf"//u[0-9a-f]+\.{re.escape(CONTENT_NAME)}:{site.port}{site.below}/edit/user/ada/{ITEM}/"
         assert re.fullmatch("https:" + own, editor.url)
         assert any(re.match("wss:" + own, url) for url in sockets)

@@ -25,7 +25,7 @@ from tests.peers.upstream import recording
 from tests.support.hub import PROXY_SECRET, RunningHub, make_course, publish, running
 from tests.support.processes import eventually
 
-pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.browser, pytest.mark.timeout(900)]
 
 ITEM, HEADERS = "A1-Answer", "A2-Headers"
 SECRET = "s" * 40
@@ -110,7 +110,7 @@ def _sign_out(below: str) -> str:
 def _prepare(hub: RunningHub) -> None:
     """The packages are there before anybody waits for them before a browser."""
     token = make(SECRET, "first", Role.STUDENT)
-    with httpx.Client(base_url=hub.url, headers={"Authorization": f"Bearer {token}"}, timeout=250) as http:
+    with httpx.Client(base_url=hub.url, headers={"Authorization": f"Bearer {token}"}, timeout=600) as http:
         http.post(f"start-edit-deep/{ITEM}").raise_for_status()
         http.post(f"stop-edit/first/{ITEM}").raise_for_status()
 
@@ -140,7 +140,7 @@ def _course(root: Path, kind: str, site: Site) -> Path:
 def browser(chromium: Browser, university: University) -> Iterator[BrowserContext]:
     """A browser that nobody has used yet."""
     context = chromium.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(240_000)
     yield context
     context.close()
 
@@ -201,7 +201,7 @@ def test_a_notebook_sees_nothing_of_the_login(university: University, browser: B
     page = browser.new_page()
     log_in(page, "eve", university.url)
     editor = open_notebook(page, HEADERS)
-    expect(editor.get_by_text("recorded", exact=True).first).to_be_visible(timeout=60_000)
+    expect(editor.get_by_text("recorded", exact=True).first).to_be_visible(timeout=240_000)
     held = {c.get("name"): c.get("value", "") for c in browser.cookies(university.url)}
     logins = {"apache": "mod_auth_openidc_session", "nginx": "login_service"}
     (hubs,) = [name for name in held if name.startswith(HUBS)]
@@ -306,7 +306,7 @@ def test_what_is_beside_the_hub_is_none_of_its_business(
     log_in(page, "zoe", university.url)
     browser.on("request", lambda request: strays.append(request.url))
     editor = open_notebook(page, ITEM)
-    expect(editor.get_by_role("heading", name="The answer")).to_be_visible(timeout=90_000)
+    expect(editor.get_by_role("heading", name="The answer")).to_be_visible(timeout=240_000)
     assert editor.url == f"{university.url}edit/user/zoe/{ITEM}/"
     assert [url for url in strays if url.startswith("http") and not url.startswith(university.url)] == []
     (cookie,) = [c for c in browser.cookies() if c.get("name", "").startswith(HUBS)]

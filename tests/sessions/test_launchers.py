@@ -363,7 +363,7 @@ def test_the_tail_of_a_log_is_its_last_part_as_text(root: Path) -> None:
     assert log_tail(root / "nothing") == ""
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_the_tail_of_what_is_no_log_is_empty(root: Path) -> None:
     os.mkfifo(root / "fifo")
     (root / "link").symlink_to("/etc/passwd")

@@ -13,7 +13,7 @@ from tests.support.hub import RunningHub, end_engine, make_course, start
 from tests.support.processes import eventually
 from tests.support.students import ITEM, Student
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 OLDER = """
 import runpy, sys

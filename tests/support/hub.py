@@ -136,7 +136,7 @@ class RunningHub:
     def client(self, user: str, **headers: str) -> httpx.Client:
         """A browser-like client of somebody whom the login proxy names."""
         named = {**by_proxy(user), **headers}
-        return httpx.Client(base_url=self.url, headers=named, timeout=120, verify=PLAIN)
+        return httpx.Client(base_url=self.url, headers=named, timeout=300, verify=PLAIN)
 
     def stop(self, number: int = signal.SIGTERM, patience: float = 20) -> int:
         """End the hub by a signal; its exit status."""
@@ -191,7 +191,7 @@ def start(
     reader = threading.Thread(target=_read, args=(process, lines, found), daemon=True)
     reader.start()
     try:
-        url = found.get(timeout=60)
+        url = found.get(timeout=600)
     except queue.Empty:
         url = None
     if url is None:

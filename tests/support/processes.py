@@ -24,7 +24,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether ``holds()`` becomes true in time, where no event says so. It is asked less often the longer it takes."""
     end, pause = time.monotonic() + seconds, 0.02
     while not holds():
