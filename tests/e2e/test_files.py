@@ -146,10 +146,12 @@ def test_a_file_is_added_deleted_and_brought_back(chromium: Browser, hub: Runnin
 def test_all_work_is_one_click_on_the_dashboard(chromium: Browser, hub: RunningHub) -> None:
     page = visit(chromium, hub, "zoe")
     page.goto("")
+    takeout = page.get_by_role("link", name="Download all my work")
+    expect(takeout).to_have_count(0)  # there is none yet
     page.get_by_role("button", name=f"Download {ITEM}").click()
     expect(page.get_by_label(f"Edit {ITEM}")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download all my work").click()
+        takeout.click()
     archive = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert download.value.suggested_filename == "zoe.zip"
     assert set(archive.namelist()) == {f"{ITEM}/{ITEM}.py", f"{ITEM}/data.csv"}

@@ -79,6 +79,13 @@ def test_a_refusal_is_written_down_with_its_rule(hub: Hub) -> None:
     assert changed["owner"] == "bob"
 
 
+def test_what_fails_is_written_down_with_what_was_said(hub: Hub) -> None:
+    (answer,) = ask(hub, ("POST", "/reset/alice/A9", {}))
+    (entry,) = audited(hub)
+    assert (entry["status"], entry["outcome"]) == (404, "failed")
+    assert entry["rule"] and answer.json()["detail"].startswith(entry["rule"])
+
+
 def test_a_stranger_is_written_down_with_the_reason(hub: Hub) -> None:
     ask(hub, ("GET", "/assignments", {"headers": {"Authorization": "Bearer forged"}}), user=None)
     (entry,) = audited(hub)

@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, inspect, text
 
 from mograder.errors import MograderError
 from mograder.hub.store import state, tables
-from mograder.hub.store.database import open_database
+from mograder.hub.store.database import MIGRATIONS, newest, open_database
 from mograder.hub.store.state import CopyTable, Login, LoginTable, ResultTable, StoredResult
 
 
@@ -45,7 +48,39 @@ def refusal(path: Path) -> str:
 # -- the database ---------------------------------------------------------------------------------------------
 
 
-def test_the_migrations_make_exactly_the_tables_that_the_code_uses(engine: Engine) -> None:
+def migrate(path: Path, to: str) -> None:
+    """Bring the database at ``path`` to schema ``to``, as the hub of that time did."""
+    path.parent.mkdir()
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, to)
+    engine.dispose()
+
+
+def test_the_newest_schema_is_the_last_migration() -> None:
+    assert newest() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def test_a_database_that_is_up_to_date_needs_no_migrations(path: Path) -> None:
+    code = "import sys; from pathlib import Path; from mograder.hub.store.database import open_database\n"
+    code += "open_database(Path(sys.argv[1])).dispose(); print('alembic' in sys.modules)"
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("before", [None, "0001", "0005_origins", newest()])
+def test_a_new_database_and_a_migrated_one_have_exactly_the_tables_that_the_code_uses(
+    path: Path, before: str | None
+) -> None:
+    if before:
+        migrate(path, before)
+    engine = open_database(path)
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
@@ -58,6 +93,9 @@ def test_the_migrations_make_exactly_the_tables_that_the_code_uses(engine: Engin
     assert primary == {
         name: [c.name for c in table.primary_key] for name, table in tables.metadata.tables.items()
     }
+    with engine.connect() as connection:
+        assert connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [newest()]
+    engine.dispose()
 
 
 def test_a_comparison_that_finds_nothing_could_have_found_something(engine: Engine) -> None:
@@ -130,16 +168,29 @@ def test_an_empty_file_becomes_a_database(path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from alembic import op
+from sqlalchemy import event
+from mograder.hub.store import tables
 from mograder.hub.store.database import open_database
-make = op.create_table
-def die(name, *columns):
-    if name == "results":
-        os._exit(9)
-    make(name, *columns)
-op.create_table = die
+event.listen(tables.results, "before_create", lambda *_, **__: os._exit(9))
 open_database(Path(sys.argv[1]))
 """
+MIGRATING = """
+import os, sys
+from pathlib import Path
+from alembic import op
+from mograder.hub.store.database import open_database
+op.add_column = lambda *_: os._exit(9)
+open_database(Path(sys.argv[1]))
+"""
+
+
+def test_a_hub_killed_while_it_migrates_can_be_started_again(path: Path) -> None:
+    migrate(path, "0001")
+    assert subprocess.run([sys.executable, "-c", MIGRATING, str(path)]).returncode == 9
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    connection.close()
+    open_database(path).dispose()
 
 
 def test_a_hub_killed_while_it_makes_its_tables_can_be_started_again(path: Path) -> None:

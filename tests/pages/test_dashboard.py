@@ -78,7 +78,7 @@ def test_validate_shows_each_check_below_the_row(tab: Page, sample: Sample) -> N
 
 def test_checks_are_shown_as_they_come_until_the_answer_takes_their_place(tab: Page, sample: Sample) -> None:
     sample.live = [
-        {"label": "Q1: mean", "status": "success", "details": ["✓ the mean"]},
+        {"label": "Q1: mean", "status": "success", "details": ["✓ the mean of `u[1:]`"]},
         {"label": "Q2: <b>bold</b>", "status": "warn", "details": []},
     ]
     sample.hold.clear()
@@ -86,6 +86,7 @@ def test_checks_are_shown_as_they_come_until_the_answer_takes_their_place(tab: P
     tab.get_by_role("button", name="Validate A2-Regression").click()
     running = tab.get_by_role("region", name="A2-Regression: running…")
     expect(running.locator(".checks > li")).to_have_count(2)
+    expect(running.locator("code")).to_have_text("u[1:]")
     expect(running.get_by_text("Q2: <b>bold</b>")).to_be_visible()
     expect(running.get_by_text("WAITING", exact=True)).to_be_visible()
     sample.hold.set()

@@ -97,6 +97,14 @@ def test_a_sign_out_form_is_there_when_there_is_an_address_for_it() -> None:
     assert '<form method="post" action="../sign-out">' in html
 
 
+def test_code_in_what_a_check_says_is_set_apart_and_stays_text() -> None:
+    result = views.Check("Q1 `<b>`", "danger", ("`u[1:-1]` has *two* ends, `", "a ` b"))
+    html = render(replace(VIEWS["report"], checks=(result,)))
+    assert "<bdi>Q1 <code>&lt;b&gt;</code></bdi>" in html
+    assert "<bdi><code>u[1:-1]</code> has *two* ends, `</bdi>" in html
+    assert "<bdi>a ` b</bdi>" in html
+
+
 def test_nobody_is_named_when_nobody_is_signed_in() -> None:
     assert 'class="who"' not in render(VIEWS["problem-401"])
 

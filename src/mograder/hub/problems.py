@@ -18,7 +18,7 @@ from mograder.hub.pages import views
 from mograder.hub.pages.common import page
 from mograder.hub.pages.language import N_, of_request, speaking, tell
 from mograder.hub.pages.render import render
-from mograder.hub.sign_in import way_to_login
+from mograder.hub.sign_in import page_here, way_to_login
 
 log = logging.getLogger("mograder.hub")
 
@@ -42,7 +42,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MograderError)
     extra: dict[str, Any] = {}
     if error.status not in (401, 403):  # there the rule is known already
-        request.state.rule = type(error).__name__
+        request.state.rule = error.message
     if isinstance(error, UnsafeNotebook):
         extra["unsafe"] = [tell(finding) for finding in error.findings]
     if isinstance(error, SessionFailed):
@@ -104,13 +104,20 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return response
 
 
-def _way_to_login(request: Request) -> str:
-    """Back to the page that was asked for; a change is not carried out by coming back."""
+def _target(request: Request) -> str:
+    """The page that was asked for, as it came; a change is not carried out by coming back."""
     scope = request.scope
     asked = b"?".join(part for part in (scope.get("raw_path", b"/"), scope["query_string"]) if part)
-    settings = request.app.state.settings
-    target = asked.decode("latin-1") if request.method == "GET" else "/"
-    return way_to_login(settings.hub.login_url, settings.root + target)
+    return asked.decode("latin-1") if request.method == "GET" else "/"
+
+
+def _to_sign_in(request: Request, view: views.Problem) -> views.Problem:
+    """``view`` with the way to the login, if that is known; else with the way to ask once more, signed in by then."""
+    settings, target = request.app.state.settings, _target(request)
+    if login := way_to_login(settings.hub.login_url, settings.root + target):
+        return replace(view, sign_in=login)
+    again = f".{page_here(target)}"  # no name before a colon: a browser would read a scheme
+    return replace(view, way_on=views.WayOn(again, N_("Try again")), has_home=False)
 
 
 def _shaped(request: Request, error: MograderError, status: int, extra: dict[str, Any]) -> Response:
@@ -119,7 +126,7 @@ def _shaped(request: Request, error: MograderError, status: int, extra: dict[str
     who = getattr(request.state, "identity", None)
     view = views.Problem.of(page(request, who), error)
     if status == 401:
-        view = replace(view, sign_in=_way_to_login(request))
+        view = _to_sign_in(request, view)
     if status != view.status:
         view = views.Problem(view.page, status, error.message, tip=error.tip)
     return HTMLResponse(render(view), status_code=status)

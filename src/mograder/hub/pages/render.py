@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mograder.hub.pages import (
     account_views,
@@ -46,6 +47,14 @@ def _bdi(text: str) -> Markup:
     return Markup("<bdi>{}</bdi>").format(text)
 
 
+def _coded(text: str) -> Markup:
+    """What a check says, with the code in it, which it writes `so`, set apart."""
+    parts = re.split(r"`([^`\n]+)`", text)
+    code = Markup("<code>{}</code>")
+    shown = (code.format(part) if index % 2 else escape(part) for index, part in enumerate(parts))
+    return Markup("<bdi>{}</bdi>").format(Markup("").join(shown))
+
+
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mograder.hub.pages"),
@@ -58,6 +67,7 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(asset=asset_url, path=views.path, words=words)
     environment.globals.update(
         bdi=_bdi,
+        coded=_coded,
         safe=Markup,
         tr=language.tell,
         language=language.language,

@@ -189,6 +189,11 @@ class Dashboard:
     flash: Flash | None = None
 
     @property
+    def has_work(self) -> bool:
+        """Whether there is anything of one's own to take home."""
+        return any(row.file_status != "not_started" for row in self.assignments)
+
+    @property
     def next_due(self) -> ItemRow | None:
         """The assignment that is due next and not exported yet."""
         ahead = [(row.due, row) for row in self.assignments if row.due and row.due > self.now]
@@ -293,6 +298,7 @@ class Problem:
     sign_in: str = ""  # the login's address; "" if it is not known or would be no help
     findings: tuple[str, ...] = ()
     log_tail: str = ""
+    has_home: bool = True  # whether the first page is of any help
 
     @classmethod
     def of(cls, page: Page, error: MograderError, way_on: WayOn = HOME) -> Problem:

@@ -6,14 +6,14 @@ import os
 import sqlite3
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from mograder.errors import MograderError
+from mograder.hub.store.tables import metadata
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def open_database(path: Path) -> Engine:
@@ -30,13 +30,11 @@ def open_database(path: Path) -> Engine:
     event.listen(engine, "connect", _settings)
     event.listen(engine, "begin", _begin)
     try:
-        _migrate(engine)
-    except CommandError as error:
+        if not _is_newest(engine):
+            _migrate(engine, path)
+    except MograderError:
         engine.dispose()
-        raise MograderError(
-            f"{path} was written by a newer version of mograder.",
-            tip="install that version again, or move the file away: no student's work is in it.",
-        ) from error
+        raise
     except (DatabaseError, sqlite3.Error) as error:
         engine.dispose()
         raise MograderError(
@@ -65,9 +63,43 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 
-def _migrate(engine: Engine) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+def newest() -> str:
+    """The name of the newest schema, which is that of the last file of migrations."""
+    return max(file.stem for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _is_newest(engine: Engine) -> bool:
+    """Whether the schema is the newest: as it is found, or as it is made where there is none at all.
+
+    Alembic takes longer to import than a hub takes to adopt its sessions, and is seldom needed.
+    """
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "heads")
+        there = inspect(connection).get_table_names()
+        if "alembic_version" in there:
+            return connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [newest()]
+        if there:
+            return False
+        metadata.create_all(connection)
+        connection.exec_driver_sql(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+        )
+        connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": newest()})
+        return True
+
+
+def _migrate(engine: Engine, path: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "heads")
+    except CommandError as error:
+        raise MograderError(
+            f"{path} was written by a newer version of mograder.",
+            tip="install that version again, or move the file away: no student's work is in it.",
+        ) from error

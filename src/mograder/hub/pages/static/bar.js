@@ -19,7 +19,9 @@
     return element;
   }
   const plain = (text) => make("bdi", {}, text);
-  const list = (className, texts) => make("ul", { className }, ...texts.map((text) => make("li", {}, plain(text))));
+  // What a check says, with the code in it, which it writes `so`, set apart
+  const coded = (text) => make("bdi", {}, ...text.split(/`([^`\n]+)`/).map((part, index) => (index % 2 ? make("code", {}, part) : part)));
+  const list = (className, texts, shown = plain) => make("ul", { className }, ...texts.map((text) => make("li", {}, shown(text))));
   const link = (label, path, more = {}) => make("a", { href: address(path), ...more }, label);
   const away = { target: "_blank", rel: "noopener" };
   const button = (label, onclick, more = {}) => make("button", { type: "button", onclick, ...more }, label);
@@ -155,7 +157,7 @@
   }
 
   function verdict({ label, status, details }) {
-    return make("li", { "data-status": status }, make("b", { className: "verdict" }, VERDICTS[status] ?? status), " ", plain(label), details?.length ? list("", [details].flat()) : null);
+    return make("li", { "data-status": status }, make("b", { className: "verdict" }, VERDICTS[status] ?? status), " ", coded(label), details?.length ? list("", [details].flat(), coded) : null);
   }
 
   // How the editor stands: told by the hub, while somebody looks

@@ -120,7 +120,9 @@ async function act(url, button, body) {
 
 // What an action found, below its row
 const plain = (text) => make("bdi", {}, text);
-const list = (className, texts) => make("ul", { className }, ...texts.map((text) => make("li", {}, plain(text))));
+// What a check says, with the code in it, which it writes `so`, set apart
+const coded = (text) => make("bdi", {}, ...text.split(/`([^`\n]+)`/).map((part, index) => (index % 2 ? make("code", {}, part) : part)));
+const list = (className, texts, shown = plain) => make("ul", { className }, ...texts.map((text) => make("li", {}, shown(text))));
 const outcome = (passed, total) => (total === 1 ? t("{passed} of 1 check passes", { passed }) : t("{passed} of {total} checks pass", { passed, total }));
 const link = (url, text) => make("a", { href: url, target: "_blank", rel: "noopener" }, text);
 
@@ -171,8 +173,8 @@ function results(place, item, user, answer) {
 }
 
 function verdict({ label, status, details }) {
-  const row = make("li", {}, make("b", { className: "verdict" }, verdicts[status] ?? status), " ", make("span", { className: "label" }, plain(label)));
-  if (details?.length) row.append(list("", details));
+  const row = make("li", {}, make("b", { className: "verdict" }, verdicts[status] ?? status), " ", make("span", { className: "label" }, coded(label)));
+  if (details?.length) row.append(list("", details, coded));
   row.dataset.status = status;
   return row;
 }
