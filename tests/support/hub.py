@@ -138,7 +138,7 @@ class RunningHub:
         named = {**by_proxy(user), **headers}
         return httpx.Client(base_url=self.url, headers=named, timeout=300, verify=PLAIN)
 
-    def stop(self, number: int = signal.SIGTERM, patience: float = 20) -> int:
+    def stop(self, number: int = signal.SIGTERM, patience: float = 120) -> int:
         """End the hub by a signal; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
