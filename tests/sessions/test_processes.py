@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -140,6 +141,23 @@ if os.fork() == 0:
 os.wait()
 print('up', flush=True)
 """
+
+
+def test_one_that_is_just_becoming_another_program_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel shows no environment of it for a moment (fs/exec.c)."""
+    read = Path.read_bytes
+    looks = []
+    with running("import os\n" + SAY_UP, BECOMING_MARK="it") as child:
+
+        def early(path: Path) -> bytes:
+            if path == Path(f"/proc/{child.pid}/environ"):
+                looks.append(path)
+                return read(path) if len(looks) > 3 else b""
+            return read(path)
+
+        monkeypatch.setattr(Path, "read_bytes", early)
+        processes.kill_marked("BECOMING_MARK=it")
+        assert child.wait(30) == -signal.SIGKILL
 
 
 def test_a_daemon_that_left_its_family_is_found_by_its_mark() -> None:

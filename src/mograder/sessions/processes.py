@@ -7,11 +7,16 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 _ROUNDS = 50
 """How often is looked for processes that were started while others were being ended."""
+_MOMENT, _MOMENTS = 0.005, 20
+"""Seconds that a process has which is neither here nor there, and how often it is given them."""
+_KERNELS = 2
+"""The process number of what the kernel's own threads are children of."""
 
 
 def start_time(pid: int, *, ended: bool = False) -> float | None:
@@ -59,11 +64,18 @@ def kill_tree(pid: int) -> None:
 def kill_marked(variable: str) -> None:
     """End every process that was started with ``variable`` (``NAME=value``), wherever it hung itself up since."""
     mark = b"\0" + os.fsencode(variable) + b"\0"
+    moments = _MOMENTS
     for _ in range(_ROUNDS):
-        found = [process for process in _all() if mark in b"\0" + _environment(process)]
-        if not found:
-            return
+        known = {process: _environment(process) for process in _all()}
+        found = [process for process, environment in known.items() if mark in b"\0" + (environment or b"")]
         _signal(found, signal.SIGKILL)
+        if found:
+            continue
+        # One that is just executing a program has no environment for a moment.
+        if not moments or not any(known[process] == b"" and _has_program(process) for process in known):
+            return
+        moments -= 1
+        time.sleep(_MOMENT)
 
 
 def _all() -> list[int]:
@@ -84,11 +96,17 @@ def _status(pid: int) -> list[bytes]:
         return []
 
 
-def _environment(pid: int) -> bytes:
+def _environment(pid: int) -> bytes | None:
     try:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return b""  # gone, or somebody else's
+        return None  # gone, or somebody else's
+
+
+def _has_program(pid: int) -> bool:
+    """Whether it is alive and no thread of the kernel's."""
+    fields = _status(pid)
+    return bool(fields) and fields[0] not in (b"Z", b"X") and int(fields[1]) != _KERNELS and pid != _KERNELS
 
 
 def _signal(processes: Iterable[int], number: signal.Signals) -> None:
