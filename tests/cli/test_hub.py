@@ -14,7 +14,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.hub import by_proxy, make_course, running, start
+from tests.support.hub import (
+    NOTEBOOK,
+    bare_course,
+    by_proxy,
+    end_engine,
+    make_course,
+    publish,
+    running,
+    start,
+)
+from tests.support.processes import eventually
 from tests.support.service import Service
 
 SECRET = "0123456789abcdef" * 4
@@ -130,10 +140,23 @@ def test_options_win_over_the_file(course_root: Path) -> None:
 def test_an_idle_session_is_stopped_after_its_time(course_root: Path) -> None:
     with running(make_course(course_root / "ttl"), "--session-ttl", "2") as hub, hub.client("ada") as client:
         client.post("start-edit-deep/A1-Answer").raise_for_status()
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while client.get("sessions").json():
             assert time.monotonic() < end, "the session is still there"
             time.sleep(0.1)
+
+
+@pytest.mark.real
+def test_one_that_prepares_packages_stops_at_once_and_leaves_nothing_half_done(course_root: Path) -> None:
+    course = bare_course(course_root / "prepares", '[hub]\ntitle = "Test course"\n')
+    publish(course, "A3-New", NOTEBOOK.format(title="New"))  # its packages are not lent
+    environments = course / ".mograder" / "environments"
+    hub = start(course)
+    assert eventually(lambda: list(environments.glob("building-*")) != [], 120)
+    assert hub.stop(signal.SIGINT) == 0
+    assert [path.name for path in environments.iterdir()] == ["locks"]
+    assert "Traceback" not in "".join(hub.lines)
+    end_engine(course)
 
 
 @pytest.mark.real

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import queue
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from mograder.environments import Environments, Requirements, Uv
 from mograder.environments import uv as uv_module
-from mograder.environments.uv import UvFailed, base_interpreter, find_uv
+from mograder.environments.uv import UvFailed, base_interpreter, break_off, find_uv
 from mograder.errors import EnvironmentFailed
+from tests.support.processes import alive, eventually
 
 
 def test_without_uv_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -68,6 +71,26 @@ def test_a_uv_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(uv_module, "TIME_LIMIT", 0.1)
     with pytest.raises(EnvironmentFailed, match="did not end within"):
         Uv(Path("/")).run(["pip"])
+
+
+@pytest.mark.real
+def test_what_runs_is_broken_off_with_all_that_it_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    endless = tmp_path / "uv"
+    endless.write_text("#!/bin/sh\nsleep 600 &\necho $! >&2\nwait\n")
+    endless.chmod(0o755)
+    monkeypatch.setattr("uv.find_uv_bin", lambda: str(endless))
+    heard: queue.Queue[str] = queue.Queue()
+    with ThreadPoolExecutor() as threads:
+        broken = threads.submit(Uv(Path("/")).run, ["pip"], heard.put)
+        child = int(heard.get(timeout=60))
+        assert alive(child)
+        break_off()
+        with pytest.raises(EnvironmentFailed, match="the hub was stopped meanwhile"):
+            broken.result(60)
+    assert eventually(lambda: not alive(child))
+    break_off()  # nothing is left to be ended
 
 
 @pytest.mark.real

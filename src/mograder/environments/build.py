@@ -15,7 +15,7 @@ from mograder.environments import provided
 from mograder.environments.explain import is_denied, not_installed
 from mograder.environments.locks import Lock
 from mograder.environments.requirements import Requirements
-from mograder.environments.uv import Uv, UvFailed, base_interpreter
+from mograder.environments.uv import Uv, UvFailed, base_interpreter, breakable
 from mograder.errors import EnvironmentFailed, UnusablePackages
 from mograder.sentences import Sentence
 
@@ -200,6 +200,11 @@ def _compile(python: str, directory: Path) -> None:
     command = [python, "-I", "-S", "-m", "compileall", "-q", "-j", "2", str(directory)]
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
     # Its status says that some file did not compile: packages ship such files (templates, other Pythons).
-    subprocess.run(
-        command, cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
+    none = subprocess.DEVNULL
+    with (
+        subprocess.Popen(
+            command, cwd="/", env=environment, stdin=none, stdout=none, stderr=none, start_new_session=True
+        ) as process,
+        breakable(process),
+    ):
+        process.wait()

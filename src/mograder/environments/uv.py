@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mograder.errors import EnvironmentFailed
 
@@ -92,22 +94,21 @@ class Uv:
             stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
+            start_new_session=True,
         ) as process:
             too_long = threading.Event()
 
             def end() -> None:
                 too_long.set()
-                process.kill()
+                _end(process)
 
             timer = threading.Timer(TIME_LIMIT, end)
             timer.start()
             try:
-                for line in process.stderr or ():
-                    on_line(line.rstrip())
-                code = process.wait()
-            except BaseException:
-                process.kill()
-                raise
+                with breakable(process):
+                    for line in process.stderr or ():
+                        on_line(line.rstrip())
+                    code = process.wait()
             finally:
                 timer.cancel()
         if too_long.is_set():
@@ -118,6 +119,41 @@ class Uv:
 
     def _cache(self) -> list[str]:
         return ["--cache-dir", str(self.cache_dir)] if self.cache_dir else []
+
+
+_breakable: set[subprocess.Popen[Any]] = set()
+
+
+@contextlib.contextmanager
+def breakable(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """For as long as this takes `break_off` ends ``process``, and this raises ``EnvironmentFailed`` then.
+
+    It must lead a session of its own: what it has started ends with it.
+    """
+    _breakable.add(process)
+    try:
+        yield
+    except BaseException:
+        _end(process)
+        raise
+    finally:
+        ended = process not in _breakable
+        _breakable.discard(process)
+    if ended:
+        raise EnvironmentFailed("The packages were not prepared: the hub was stopped meanwhile.")
+
+
+def break_off() -> None:
+    """End what is being resolved, installed and compiled: the program ends, and would wait for it."""
+    while _breakable:
+        with contextlib.suppress(KeyError):
+            _end(_breakable.pop())
+
+
+def _end(leader: subprocess.Popen[Any]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if leader.poll() is None:  # else its number may be somebody else's
+            os.killpg(leader.pid, signal.SIGKILL)
 
 
 def child_environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from mograder import __version__
+from mograder.environments.uv import break_off
 from mograder.hub import problems
 from mograder.hub.audit import FILE_NAME as AUDIT_FILE
 from mograder.hub.audit import AuditLog
@@ -302,6 +303,7 @@ async def _lifespan(
     finally:
         for task in tasks:
             task.cancel()
+        break_off()
         await asyncio.gather(*tasks, return_exceptions=True)
         await sessions.close()
         for kept in notes:
