@@ -30,8 +30,9 @@ class Order:
     """One session to fork: what to run, as whom, and the descriptors that it gets.
 
     ``listener`` is a listening socket (``serve`` needs one), ``log`` takes what the session prints (a pipe
-    where the session is confined). ``sandbox`` is a pidfd of a process inside the sandbox to join; without
-    one, nothing is confined. ``cgroups`` are open ``cgroup.procs`` files. ``program`` is a seccomp filter
+    where the session is confined). ``sandbox`` is a pidfd of a process inside the sandbox to join; ``coming`` is a
+    socket over which that pidfd comes, with a byte, as soon as the sandbox stands: the fork is made meanwhile.
+    Without either, nothing is confined. ``cgroups`` are open ``cgroup.procs`` files. ``program`` is a seccomp filter
     (empty: none); ``rlimits`` maps names without ``RLIMIT_`` to (soft, hard). ``notebook`` is the published one that
     the session's is a copy of (empty: not known): the warm process prepares for the next session of it.
     """
@@ -42,6 +43,7 @@ class Order:
     listener: int | None = None
     log: int | None = None
     sandbox: int | None = None
+    coming: int | None = None
     cgroups: Sequence[int] = ()
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     program: bytes = b""
@@ -50,6 +52,11 @@ class Order:
     nice: int = 0
     umask: int = 0o077
     notebook: str = ""
+
+    @property
+    def confined(self) -> bool:
+        """Whether the session enters a sandbox."""
+        return self.sandbox is not None or self.coming is not None
 
     @property
     def task(self) -> Task:
@@ -64,7 +71,7 @@ class Order:
 
     def descriptors(self) -> tuple[list[str], list[int]]:
         """What goes along with the message: the meaning of each descriptor, and the descriptors."""
-        single = {"listener": self.listener, "log": self.log, "sandbox": self.sandbox}
+        single = {"listener": self.listener, "log": self.log, "sandbox": self.sandbox, "coming": self.coming}
         given = [(name, number) for name, number in single.items() if number is not None]
         given += [("cgroup", number) for number in self.cgroups]
         return [name for name, _ in given], [number for _, number in given]

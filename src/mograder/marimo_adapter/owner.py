@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,24 +122,32 @@ class Warm:
             )
         return Coming(process, ours, time.monotonic() + timeout)
 
-    def fork(self, order: control.Order, key: str = "") -> int:
+    def fork(self, order: control.Order, key: str = "", meanwhile: Callable[[], None] = lambda: None) -> int:
         """Fork a session; its pid as the warm process sees it. The order's descriptors stay the caller's.
 
-        ``key`` comes back from ``alive`` and ``ended``. Raises ``SessionFailed`` with the reason.
+        ``key`` comes back from ``alive`` and ``ended``. ``meanwhile`` makes the sandbox that is to come. Raises
+        ``SessionFailed`` with the reason, and what ``meanwhile`` raises.
         """
         name = key or f"session-{next(self._numbers)}"
-        return self._forked(name, order.message(name), order.descriptors()[1])
+        return self._forked(name, order.message(name), order.descriptors()[1], meanwhile)
 
     def visit(self, visit: control.Visit) -> None:
         """Have a fork of it use a session as a browser would. Raises ``SessionFailed`` with the reason."""
         name = f"visit-{next(self._numbers)}"
         self._forked(name, visit.message(name), [visit.writer])
 
-    def _forked(self, name: str, message: Mapping[str, Any], descriptors: Sequence[int]) -> int:
+    def _forked(
+        self,
+        name: str,
+        message: Mapping[str, Any],
+        descriptors: Sequence[int],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> int:
         try:
             control.send(self.channel, message, descriptors)
         except OSError as error:
             raise SessionFailed("The warm process is gone: {reason}.", reason=error.strerror) from error
+        meanwhile()
         answer = self._answer(name)
         if "pid" not in answer:
             raise SessionFailed(

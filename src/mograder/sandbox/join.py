@@ -67,14 +67,16 @@ class Confinement:
 
 
 def fork_into(
-    pidfd: int,
+    sandbox: int | Callable[[], int],
     confinement: Confinement,
     main: Callable[[], int],
     *,
     identity: Identity = Identity(),
     cgroup_fds: Sequence[int] = (),
 ) -> int:
-    """Fork a child that enters the sandbox behind ``pidfd``, confines itself and ends with ``main()``'s exit code.
+    """Fork a child that enters ``sandbox``, confines itself and ends with ``main()``'s exit code.
+
+    ``sandbox`` is a pidfd of a process in it, or what returns one, in the child: it may wait for it there.
 
     Returns the child's pid when it *is* confined. The caller must be a child subreaper
     (``become_subreaper``), have one thread, and reap the child at once when it ends: the sandbox can not go
@@ -84,7 +86,7 @@ def fork_into(
     reader, writer = os.pipe()
     first = os.fork()
     if first == 0:
-        _first_child(writer, pidfd, confinement, main, identity, cgroup_fds)
+        _first_child(writer, sandbox, confinement, main, identity, cgroup_fds)
     os.close(writer)
     pid, reason = _report(reader)
     os.waitpid(first, 0)
@@ -174,7 +176,7 @@ def in_child(task: Callable[[], object]) -> None:
 
 def _first_child(
     writer: int,
-    pidfd: int,
+    sandbox: int | Callable[[], int],
     confinement: Confinement,
     main: Callable[[], int],
     identity: Identity,
@@ -186,7 +188,7 @@ def _first_child(
         for descriptor in cgroup_fds:
             os.write(descriptor, b"0")
         identity.take()
-        enter(pidfd)
+        enter(sandbox if isinstance(sandbox, int) else sandbox())
         session = os.fork()
         if session == 0:
             _session(writer, confinement, main)
