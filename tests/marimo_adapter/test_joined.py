@@ -8,10 +8,12 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mograder.errors import SessionFailed
 from mograder.marimo_adapter import control, options
 from mograder.marimo_adapter.owner import Warm
 from mograder.sandbox import interpreters, join, profile, seccomp
@@ -71,18 +73,23 @@ class Joined:
                 shutil.chown(path, STUDENT, STUDENT)
             desk.chmod(0o711)
         program = seccomp.build()
-        self.holder = Holder.start(
-            profile.Profile(
-                workspace=self.place,
-                read_only=tuple(
-                    (path, str(path)) for path in interpreters.of_environment(python.parent.parent)
-                ),
-                seccomp=program,
-            ),
-            Start(identity=join.Identity(uid=STUDENT, gid=STUDENT)),
-        )
         self.reader, writer = os.pipe()
-        with socket.socket(socket.AF_UNIX) as listener:
+        ours, theirs = socket.socketpair()
+
+        def build() -> None:
+            self.holder = Holder.start(
+                profile.Profile(
+                    workspace=self.place,
+                    read_only=tuple(
+                        (path, str(path)) for path in interpreters.of_environment(python.parent.parent)
+                    ),
+                    seccomp=program,
+                ),
+                Start(identity=join.Identity(uid=STUDENT, gid=STUDENT)),
+            )
+            control.send_sandbox(ours, self.holder.pidfd)
+
+        with socket.socket(socket.AF_UNIX) as listener, ours, theirs:
             listener.bind(str(desk / "socket"))
             listener.listen(64)
             self.pid = warm.fork(
@@ -92,12 +99,13 @@ class Joined:
                     env=options.environment(profile.HOME, python=python, TMPDIR="/tmp"),
                     listener=listener.fileno(),
                     log=writer,
-                    sandbox=self.holder.pidfd,
+                    sandbox=theirs.fileno(),
                     program=program,
                     uid=STUDENT,
                     gid=STUDENT,
                     rlimits={"NOFILE": (1024, 1024), "NPROC": (200, 200), "FSIZE": (50 << 20, 50 << 20)},
-                )
+                ),
+                meanwhile=build,
             )
         os.close(writer)
         self.tab = self.another()
@@ -126,6 +134,31 @@ def test_the_editor_runs_and_saves_in_the_sandbox(joined: Joined) -> None:
     assert "42" in tab.run(tab.cells[2], "answer = 6 * 7\nanswer")
     tab.save(f"{profile.WORKSPACE}/plain.py")
     assert "answer = 6 * 7" in (joined.place / "plain.py").read_text()
+
+
+def test_a_sandbox_that_never_comes_is_said_and_the_next_session_is_made(
+    warm: Warm, python: Path, desk: Path
+) -> None:
+    log = os.open("/dev/null", os.O_WRONLY)
+    ours, theirs = socket.socketpair()
+    order = control.Order(
+        spec=options.ServeSpec("edit", "plain.py"), cwd="/", env={}, log=log, sandbox=theirs.fileno()
+    )
+
+    def fail() -> None:
+        theirs.close()
+        raise RuntimeError("bubblewrap is gone")
+
+    with ours, theirs, pytest.raises(RuntimeError):  # what the owner was told; the fork learns it now
+        warm.fork(order, "first", fail)
+    ours, theirs = socket.socketpair()
+    order = replace(order, sandbox=theirs.fileno())
+    with theirs, pytest.raises(SessionFailed, match="There is no sandbox"):
+        warm.fork(order, "second", lambda: (theirs.close(), ours.close())[0])
+    os.close(log)
+    session = Joined(warm, python, desk, "plain.py")
+    assert session.tab.request("GET", "/health").status == 200
+    session.stop()
 
 
 def test_server_and_kernel_are_confined(joined: Joined) -> None:

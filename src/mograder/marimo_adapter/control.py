@@ -9,13 +9,14 @@ from __future__ import annotations
 import array
 import base64
 import json
+import os
 import resource
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mograder.errors import Malformed
+from mograder.errors import Malformed, SandboxError
 from mograder.marimo_adapter import options
 
 #: Bytes of one message; a seccomp program and an environment take about 10 KiB.
@@ -30,9 +31,9 @@ class Order:
     """One session to fork: what to run, as whom, and the descriptors that it gets.
 
     ``listener`` is a listening socket (``serve`` needs one), ``log`` takes what the session prints (a pipe
-    where the session is confined). ``sandbox`` is a pidfd of a process inside the sandbox to join; ``coming`` is a
-    socket over which that pidfd comes, with a byte, as soon as the sandbox stands: the fork is made meanwhile.
-    Without either, nothing is confined. ``cgroups`` are open ``cgroup.procs`` files. ``program`` is a seccomp filter
+    where the session is confined). ``sandbox`` is a socket over which a pidfd of a process inside the sandbox to join
+    comes, with a byte, as soon as that stands (`send_sandbox`): the fork is made meanwhile. Without one, nothing is
+    confined. ``cgroups`` are open ``cgroup.procs`` files. ``program`` is a seccomp filter
     (empty: none); ``rlimits`` maps names without ``RLIMIT_`` to (soft, hard). ``notebook`` is the published one that
     the session's is a copy of (empty: not known): the warm process prepares for the next session of it.
     """
@@ -43,7 +44,6 @@ class Order:
     listener: int | None = None
     log: int | None = None
     sandbox: int | None = None
-    coming: int | None = None
     cgroups: Sequence[int] = ()
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     program: bytes = b""
@@ -52,11 +52,6 @@ class Order:
     nice: int = 0
     umask: int = 0o077
     notebook: str = ""
-
-    @property
-    def confined(self) -> bool:
-        """Whether the session enters a sandbox."""
-        return self.sandbox is not None or self.coming is not None
 
     @property
     def task(self) -> Task:
@@ -71,7 +66,7 @@ class Order:
 
     def descriptors(self) -> tuple[list[str], list[int]]:
         """What goes along with the message: the meaning of each descriptor, and the descriptors."""
-        single = {"listener": self.listener, "log": self.log, "sandbox": self.sandbox, "coming": self.coming}
+        single = {"listener": self.listener, "log": self.log, "sandbox": self.sandbox}
         given = [(name, number) for name, number in single.items() if number is not None]
         given += [("cgroup", number) for number in self.cgroups]
         return [name for name, _ in given], [number for _, number in given]
@@ -135,6 +130,20 @@ def order(message: Mapping[str, Any], descriptors: Sequence[int]) -> Order:
         return Order(**given, **by_name, cgroups=cgroups)
     except (KeyError, TypeError, ValueError) as error:
         raise Malformed(f"An order for a session can not be read: {error!r}.") from error
+
+
+def send_sandbox(channel: socket.socket, pidfd: int) -> None:
+    """Let the fork at the other end of ``channel`` into the sandbox behind ``pidfd``. Raises ``OSError``."""
+    socket.send_fds(channel, [b"s"], [pidfd])
+
+
+def await_sandbox(descriptor: int) -> int:
+    """The pidfd that comes over the socket ``descriptor``. Raises ``SandboxError`` if none ever will."""
+    with socket.socket(fileno=os.dup(descriptor)) as channel:
+        _, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+    if not descriptors:
+        raise SandboxError("There is no sandbox.")
+    return descriptors[0]
 
 
 def send(channel: socket.socket, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from mograder.errors import Malformed, MograderError, SandboxError
-from mograder.marimo_adapter import export, hooks, options, renew, serve, starter
+from mograder.errors import Malformed, MograderError
+from mograder.marimo_adapter import control, export, hooks, options, renew, serve, starter
 from mograder.marimo_adapter.control import Order
 from mograder.sandbox import join
 from mograder.sandbox import kernel as system
@@ -32,7 +32,7 @@ def fork(order: Order, *, after: Callable[[], None] | None = None) -> int:
     session when its server has ended, also by SIGTERM. The caller has one thread, is a child subreaper, and
     reaps. Raises ``SandboxError``, ``Malformed`` or ``OSError``.
     """
-    if not order.confined:
+    if (channel := order.sandbox) is None:
         return _fork_plain(order, after)
     confinement = join.Confinement(
         program=order.program,
@@ -46,21 +46,12 @@ def fork(order: Order, *, after: Callable[[], None] | None = None) -> int:
     )
     identity = join.Identity(uid=order.uid, gid=order.gid)
     return join.fork_into(
-        lambda: _sandbox(order), confinement, lambda: main(order), identity=identity, cgroup_fds=order.cgroups
+        lambda: control.await_sandbox(channel),
+        confinement,
+        lambda: main(order),
+        identity=identity,
+        cgroup_fds=order.cgroups,
     )
-
-
-def _sandbox(order: Order) -> int:
-    """The sandbox to join, waited for if it is still to come. Raises ``SandboxError`` if it never does."""
-    if order.sandbox is not None:
-        return order.sandbox
-    assert order.coming is not None
-    with socket.socket(fileno=order.coming) as channel:
-        _, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
-        channel.detach()
-    if not descriptors:
-        raise SandboxError("it was not made")
-    return descriptors[0]
 
 
 def main(order: Order) -> int:
@@ -71,7 +62,7 @@ def main(order: Order) -> int:
     gc.enable()
     # marimo's own directory, not ours, comes first for the notebook's imports; "" would be this process's.
     sys.path[:] = [entry for entry in sys.path if entry]
-    start_kernel = starter.leave_aside(private=order.confined) if _has_kernels(order) else None
+    start_kernel = starter.leave_aside(private=order.sandbox is not None) if _has_kernels(order) else None
     try:
         if isinstance(order.spec, options.ExportSpec):
             return export.export(order.spec, start_kernel)

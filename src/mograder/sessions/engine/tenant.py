@@ -184,7 +184,7 @@ class Maker:
             env=world.environment(),
             listener=descriptors.get("listener"),
             log=log.writer,
-            coming=theirs.fileno(),
+            sandbox=theirs.fileno(),
             cgroups=procs,
             rlimits=_named(limits.rlimits(memory_counted=self._tree is not None)),
             program=self._filter,
@@ -199,7 +199,7 @@ class Maker:
         def build() -> None:
             theirs.close()
             made.append(Holder.start(world, how))
-            socket.send_fds(ours, [b"s"], [made[0].pidfd])
+            control.send_sandbox(ours, made[0].pidfd)
 
         with ours, theirs:  # a fork that waits in vain ends with them
             try:
