@@ -180,6 +180,17 @@ def test_on_the_host_each_student_is_another_user_and_none_is_root(place: Place)
     assert owners.isdisjoint({0, os.getuid()})
 
 
+def test_nothing_in_a_sandbox_is_outside_of_its_control_group(place: Place) -> None:
+    """A notebook can reach into what holds its sandbox open: that must not be a way around the limits."""
+    place.student("alice").edit()
+    (space,) = place.sandboxes()
+    inside = [pid for pid in descendants_of(place.engine()) if _space(pid) == space]
+    assert any(b"sleep" in cmdline(pid) for pid in inside)
+    groups = {Path(f"/proc/{pid}/cgroup").read_text() for pid in inside}
+    assert len(groups) == 1
+    assert Path(f"/proc/{place.engine()}/cgroup").read_text() not in groups
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
 def test_a_kernel_and_what_was_saved_outlive_the_hub(place: Place, number: int) -> None:
     alice = place.student("alice")

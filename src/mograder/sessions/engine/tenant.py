@@ -153,16 +153,13 @@ class Maker:
         log: CappedLog,
         procs: list[int],
     ) -> Tenant:
-        identity = self._identities.inside(launch.slot)
-        # Without groups to weigh sessions, one has its niceness.
-        nice = 0 if self._tree is not None else limits.nice()
+        # A fork takes its niceness itself; without groups to weigh sessions, a fresh one gets it with its sandbox.
+        nice = 0 if warm is not None or self._tree is not None else limits.nice()
+        # What holds the sandbox open is bounded like the session, which can reach into it: both have one user.
+        how = Start(identity=self._identities.inside(launch.slot), cgroup_fds=procs, nice=nice)
         if warm is None:
-            how = Start(identity=identity, cgroup_fds=procs, nice=nice)
             return self._fresh(launch, world, descriptors, limits, log, how)
-        # A fork enters its groups itself: what holds the sandbox open takes nothing.
-        return self._forked(
-            launch, world, warm, descriptors, limits, log, Start(identity=identity), procs, nice
-        )
+        return self._forked(launch, world, warm, descriptors, limits, log, how)
 
     def _forked(
         self,
@@ -173,8 +170,6 @@ class Maker:
         limits: Limits,
         log: CappedLog,
         how: Start,
-        procs: list[int],
-        nice: int,
     ) -> Tenant:
         """The sandbox is built while the warm process forks: each takes a third of the time until a server is up."""
         ours, theirs = socket.socketpair()
@@ -185,12 +180,12 @@ class Maker:
             listener=descriptors.get("listener"),
             log=log.writer,
             sandbox=theirs.fileno(),
-            cgroups=procs,
+            cgroups=how.cgroup_fds,
             rlimits=_named(limits.rlimits(memory_counted=self._tree is not None)),
             program=self._filter,
             uid=how.identity.uid,
             gid=how.identity.gid,
-            nice=nice,
+            nice=0 if self._tree is not None else limits.nice(),
             umask=self._identities.umask,
             notebook=launch.notebook,
         )
