@@ -24,7 +24,7 @@ def test_all_candidates_are_measured_with_little_of_everything(tmp_path: Path) -
     # What holds on any machine, however busy: an answer is not collected before it is passed on.
     assert sheet.medians["protocol"]["stalled_get_mb"] < 4
     assert sheet.medians["protocol"]["stalled_ws_mb"] < 4
-    assert sheet.medians["httpx"]["stalled_get_mb"] > 50
+    assert sheet.medians["httpx"]["stalled_get_mb"] > 10
     written = json.loads(sheet.write_to(tmp_path / "gateway.json").read_text())
     assert {"about", "medians", "ratios", "goals"} <= set(written)
     assert len(written["goals"]) == len(GOALS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -85,17 +85,7 @@ def test_without_a_login_that_is_known_no_way_is_shown(hub: Hub) -> None:
     assert page.status_code == 401
     assert "Sign in</a>" not in page.text
     assert "Back to the course" not in page.text  # it would be this page again
-    assert '<a class="first" href=".././edit/A1-Answer">Try again</a>' in page.text
-
-
-@pytest.mark.parametrize(
-    "path", ["/", "/javascript:alert(1)", "/edit/javascript:alert(1)", "/%5cevil.example"]
-)
-def test_the_way_to_ask_again_stays_in_the_hub(hub: Hub, path: str) -> None:
-    (page,) = ask(hub, ("GET", path, {"headers": {"Accept": "text/html"}}), user=None)
-    again = re.search(r'class="first" href="([^"]*)"', page.text)
-    assert again is not None
-    assert urlsplit(urljoin(f"http://hub{path}", unescape(again[1])))[:2] == ("http", "hub")
+    assert '<a class="first" href="">Try again</a>' in page.text
 
 
 @pytest.mark.parametrize("hub", [KEY], indirect=True)

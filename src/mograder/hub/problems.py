@@ -18,7 +18,7 @@ from mograder.hub.pages import views
 from mograder.hub.pages.common import page
 from mograder.hub.pages.language import N_, of_request, speaking, tell
 from mograder.hub.pages.render import render
-from mograder.hub.sign_in import page_here, way_to_login
+from mograder.hub.sign_in import way_to_login
 
 log = logging.getLogger("mograder.hub")
 
@@ -116,8 +116,7 @@ def _to_sign_in(request: Request, view: views.Problem) -> views.Problem:
     settings, target = request.app.state.settings, _target(request)
     if login := way_to_login(settings.hub.login_url, settings.root + target):
         return replace(view, sign_in=login)
-    again = f".{page_here(target)}"  # no name before a colon: a browser would read a scheme
-    return replace(view, way_on=views.WayOn(again, N_("Try again")), has_home=False)
+    return replace(view, again=request.method == "GET")
 
 
 def _shaped(request: Request, error: MograderError, status: int, extra: dict[str, Any]) -> Response:

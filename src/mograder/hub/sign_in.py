@@ -19,9 +19,5 @@ def way_to_login(login_url: str, target: str) -> str:
 
     ``target`` is percent-encoded, as it came. What could lead to another host leads to the hub's first page.
     """
-    return login_url.replace(TARGET, quote(page_here(target), safe=""))
-
-
-def page_here(target: str) -> str:
-    """``target`` if it is a path here, else that of the hub's first page."""
-    return target if _PATH.fullmatch(target) and len(target) <= _LONGEST else "/"
+    own = target if _PATH.fullmatch(target) and len(target) <= _LONGEST else "/"
+    return login_url.replace(TARGET, quote(own, safe=""))

@@ -298,7 +298,7 @@ class Problem:
     sign_in: str = ""  # the login's address; "" if it is not known or would be no help
     findings: tuple[str, ...] = ()
     log_tail: str = ""
-    has_home: bool = True  # whether the first page is of any help
+    again: bool = False  # asking for the same page once more is the way on, and the first page is none
 
     @classmethod
     def of(cls, page: Page, error: MograderError, way_on: WayOn = HOME) -> Problem:

@@ -194,7 +194,8 @@ class Maker:
         def build() -> None:
             theirs.close()
             made.append(Holder.start(world, how))
-            control.send_sandbox(ours, made[0].pidfd)
+            with contextlib.suppress(BrokenPipeError):  # it is gone already: the warm process says why
+                control.send_sandbox(ours, made[0].pidfd)
 
         with ours, theirs:  # a fork that waits in vain ends with them
             try:
