@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -11,10 +12,12 @@ from typing import cast
 import pytest
 
 from mograder.environments import Environments
+from mograder.errors import EnvironmentFailed
 from mograder.proving import runs
 from mograder.proving.runs import Attempt, Runs
 from mograder.validation.runner import Cancelled, Ending, Task
 from tests.proving.sample import source_text
+from tests.support.processes import eventually
 
 
 @pytest.fixture
@@ -53,3 +56,17 @@ def test_what_still_runs_is_called_off_at_the_end_and_the_rest_never_begins(
     assert second.cancelled()
     assert said == [("A1", "the solution runs")]
     assert runner.read == "42"
+
+
+def test_packages_that_are_being_prepared_are_not_waited_for_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = tmp_path / "uv"
+    endless.write_text(f"#!/bin/sh\ntouch {tmp_path}/up\nexec sleep 600\n")
+    endless.chmod(0o755)
+    monkeypatch.setattr("uv.find_uv_bin", lambda: str(endless))
+    attempt = Attempt("A1", "the solution", source_text(), {})
+    with Runs(Environments(tmp_path / "environments"), lambda *_: None, at_a_time=2) as place:
+        both = [place.start(attempt), place.start(attempt)]
+        assert eventually((tmp_path / "up").exists)
+    assert {type(one.exception(60)) for one in both} == {EnvironmentFailed, CancelledError}

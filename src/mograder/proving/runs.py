@@ -6,12 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 from mograder.environments import Environments, Requirements, Step, remembered
+from mograder.environments.uv import break_off
 from mograder.validation.model import ValidationResult
 from mograder.validation.process_runner import ProcessRunner
 from mograder.validation.run import ValidationJob, validate
@@ -76,6 +77,7 @@ class Runs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._called_off.set()
+        break_off()  # at Ctrl-C nobody waits for packages
         self._pool.shutdown(cancel_futures=True)
 
     def start(self, attempt: Attempt) -> Future[Outcome]:
@@ -102,5 +104,7 @@ class Runs:
         requirements = Requirements.from_notebook(attempt.text, name=f"{attempt.item}.py")
         told: Callable[[Step], None] = lambda step: self._say(attempt.item, step.text)  # noqa: E731
         with self._preparing:
+            if self._called_off.is_set():
+                raise CancelledError
             lock = remembered(self._environments, requirements)
             return self._environments.ready(lock, told, requirements).python

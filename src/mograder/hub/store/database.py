@@ -71,7 +71,7 @@ def newest() -> str:
 def _is_newest(engine: Engine) -> bool:
     """Whether the schema is the newest: as it is found, or as it is made where there is none at all.
 
-    Alembic takes longer to import than a hub takes to adopt its sessions, and is seldom needed.
+    Alembic takes a while to import, and is seldom needed.
     """
     with engine.begin() as connection:
         there = inspect(connection).get_table_names()
