@@ -1,20 +1,25 @@
-"""Figures of matplotlib as marimo shows them, packed in half the time: the same picture, some bytes larger.
+"""Figures of matplotlib as marimo shows them, packed in a quarter of the time: the same picture, some bytes larger.
 
-marimo draws a figure at twice its size and leaves it to Pillow how to pack it, which takes nearly a tenth of the time
-of a notebook with one figure. Of the ways that the PNG format knows, runs of equal bytes suit figures best.
+marimo draws a figure at twice its size and leaves the packing to Pillow, which tries all filters of the PNG format on
+every row and packs thoroughly: a tenth of the time of a notebook with one figure, and of each move of a slider above
+one. Rows of a figure are mostly like the row above, so that one filter suits most of them.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import io
+import struct
 import sys
+import zlib
 from typing import Any
 
-#: zlib's strategy that looks for runs of equal bytes alone (Z_RLE).
-_RUNS = 3
+#: zlib's level. The next one takes twice the time, and saves 20 kB of a figure of 60 to 80: 8 ms at 20 Mbit/s.
+_LEVEL = 3
 
 _MODULE, _RENDER = "marimo._output.mpl", "_render_figure_mimebundle"
+_METRE = 0.0254  # an inch in metres
 
 
 def prepare() -> bool:
@@ -26,7 +31,7 @@ def prepare() -> bool:
         return False
     module = importlib.import_module(_MODULE)
     original = getattr(module, _RENDER, None)
-    if original is None or tuple(inspect.signature(original).parameters) != ("fig",):
+    if original is None or tuple(inspect.signature(original).parameters) != ("fig",) or not _packs():
         return False
     if not hasattr(original, "original"):
 
@@ -36,6 +41,46 @@ def prepare() -> bool:
         render.original = original  # type: ignore[attr-defined]
         setattr(module, _RENDER, render)
     return True
+
+
+def _packs() -> bool:
+    """Whether matplotlib hands a figure over in the way that is known here, as tried on a small one."""
+    figure: Any = sys.modules["matplotlib.figure"].Figure(figsize=(0.1, 0.1))
+    sys.modules["matplotlib.backends.backend_agg"].FigureCanvasAgg(figure)
+    file = io.BytesIO()
+    try:
+        _Figure(figure).savefig(file, format="png", dpi=20)
+    except (AttributeError, TypeError, ValueError, KeyError):
+        return False
+    return struct.pack(">II", 2, 2) in file.getvalue()
+
+
+def png(pixels: memoryview, dpi: float) -> bytes:
+    """Pack ``pixels``, shape (height, width, 4) of bytes: red, green, blue, alpha. ``dpi`` is said in the file.
+
+    PNG specification (ISO/IEC 15948), sections 5, 9 and 11.
+    """
+    numpy: Any = sys.modules["numpy"]
+    bytes_of: Any = numpy.asarray(pixels)
+    height, width = bytes_of.shape[:2]
+    rows = bytes_of.reshape(height, width * 4)
+    filtered = numpy.empty((height, width * 4 + 1), numpy.uint8)
+    filtered[:, 0] = 2  # "Up": each byte less the one above it
+    filtered[0, 1:] = rows[0]
+    numpy.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    dots = round(dpi / _METRE)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        (
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)),
+            _chunk(b"pHYs", struct.pack(">IIB", dots, dots, 1)),
+            _chunk(b"IDAT", zlib.compress(filtered, _LEVEL)),
+            _chunk(b"IEND", b""),
+        )
+    )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
 class _Canvas:
@@ -58,7 +103,23 @@ class _Figure:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._figure, name)
 
-    def savefig(self, *args: Any, **named: Any) -> Any:
-        if named.get("format") == "png":
-            named.setdefault("pil_kwargs", {"compress_type": _RUNS})
-        return self._figure.savefig(*args, **named)
+    def savefig(self, file: Any, **named: Any) -> None:
+        if (
+            named.get("format") == "png"
+            and named.keys() <= {"format", "bbox_inches", "dpi"}
+            and "dpi" in named
+        ):
+            self._figure.savefig(_Packing(file, named["dpi"]), **named | {"format": "rgba"})
+        else:
+            self._figure.savefig(file, **named)
+
+
+class _Packing(io.RawIOBase):
+    """A file for matplotlib's "rgba", which is written at once; what gets to ``file`` is a PNG."""
+
+    def __init__(self, file: Any, dpi: float) -> None:
+        self._file, self._dpi = file, dpi
+
+    def write(self, pixels: Any) -> int:
+        self._file.write(png(pixels, self._dpi))
+        return len(pixels)
