@@ -47,6 +47,7 @@ GOALS: list[tuple[str, str, str, str, float]] = [
     ("CPU of one opened marimo page (374 requests), ms", "most", "page_cpu_ms", "", 60),
 ]
 ROWS = [
+    ("small GET, just started", "get_first_rate", "/s"),
     ("small GET, 50 conns", "get_rate", "/s"),
     ("  p50", "get_p50_us", "us"),
     ("  CPU each", "get_cpu_us", "us"),
