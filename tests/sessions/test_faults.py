@@ -388,6 +388,26 @@ def test_a_notebook_with_a_syntax_error_opens_and_validation_names_the_line(
         alice.notebook.write_text(whole)
 
 
+def test_a_file_that_the_editor_would_not_show_whole_is_not_opened_and_stays_as_it_is(
+    stack: ExitStack, hub: RunningHub
+) -> None:
+    alice = person(stack, hub, "alice")
+    alice.http.post(f"download-release/alice/{ITEM}").raise_for_status()
+    whole = alice.notebook.read_text()
+    alice.notebook.write_text("notes = 'no notebook'\n")
+    try:
+        answer = alice.start()
+        assert answer.status_code >= 500
+        assert "The editor could not show all of its file, as the last lines say." in answer.json()["detail"]
+        assert f"{ITEM}.py is no marimo notebook" in answer.json()["log_tail"]
+        assert alice.notebook.read_text() == "notes = 'no notebook'\n"
+        alice.notebook.write_text(whole)
+        assert alice.start().status_code == 200
+    finally:
+        alice.stop()
+        alice.notebook.write_text(whole)
+
+
 def test_without_control_groups_a_memory_bomb_still_ends_its_own_session_only(
     stack: ExitStack, course_root: Path
 ) -> None:

@@ -65,6 +65,18 @@ def test_the_second_student_sees_place_one_and_comes_up_by_itself(small_hub: Run
         bob.post("stop-edit/bob/A1-Answer").raise_for_status()
 
 
+def test_clicks_of_one_student_in_several_tabs_at_once_open_one_notebook(small_hub: RunningHub) -> None:
+    with small_hub.client("cleo") as cleo, ThreadPoolExecutor(5) as pool:
+        cleo.get("").raise_for_status()
+        clicks = list(pool.map(lambda _: cleo.post("start-edit-deep/A1-Answer"), range(5)))
+        assert [click.json() for click in clicks] == [
+            {"status": "ok", "url": "edit/user/cleo/A1-Answer/"}
+        ] * 5
+        assert [session["assignment"] for session in cleo.get("sessions").json()] == ["A1-Answer"]
+        assert cleo.get("edit/user/cleo/A1-Answer/").status_code == 200
+        cleo.post("stop-edit/cleo/A1-Answer").raise_for_status()
+
+
 def test_a_long_wait_is_answered_with_the_place_and_the_start_stays_in_the_queue(
     small_hub: RunningHub,
 ) -> None:

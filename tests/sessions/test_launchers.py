@@ -240,6 +240,10 @@ def test_a_server_ended_by_a_signal_says_so(root: Path) -> None:
     assert run_script(root, "kill -KILL $$")[0] == "Its server was ended by signal 9."
 
 
+def test_a_server_whose_file_is_no_notebook_says_so(root: Path) -> None:
+    assert run_script(root, "exit 65")[0].startswith("The editor could not show all of its file")
+
+
 def test_a_server_that_ends_well_says_nothing(root: Path) -> None:
     assert run_script(root, "exit 0") == ("", "")
 

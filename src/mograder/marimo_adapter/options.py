@@ -34,6 +34,9 @@ LOCKED_SETTINGS: dict[str, Any] = {
     "experimental": {"rtc": False, "rtc_v2": False},
 }
 
+#: The exit status of a server whose file is no notebook (EX_DATAERR of sysexits.h); its log says why.
+UNREADABLE = 65
+
 #: uvicorn insists on a number even when it is handed a ready socket; marimo would otherwise search for a free
 #: port.
 _UNUSED_PORT = 2718

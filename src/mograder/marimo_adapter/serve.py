@@ -14,12 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mograder.errors import MograderError
+from mograder.errors import MograderError, NotANotebook
 from mograder.marimo_adapter import commands, early, hooks, kernels, options, readable, relay, run_state
 
 
 def main(words: list[str] | None = None) -> int:
-    """Serve until marimo ends; returns its exit status (2: the request itself was wrong)."""
+    """Serve until marimo ends; returns its exit status (2: the request itself was wrong; ``options.UNREADABLE``)."""
     given = _parser().parse_args(words)
     try:
         spec = options.loads_serve(given.spec)
@@ -30,7 +30,7 @@ def main(words: list[str] | None = None) -> int:
         print(f"mograder: marimo runs unchanged behind a relay: {missing}", file=sys.stderr)
     except (MograderError, OSError) as error:
         print(f"mograder: this session can not be served: {error}", file=sys.stderr)
-        return 2
+        return options.UNREADABLE if isinstance(error, NotANotebook) else 2
     return relay.serve(spec, listener, shared_loopback=given.shared_loopback)
 
 

@@ -173,22 +173,6 @@ class Maker:
     ) -> Tenant:
         """The sandbox is built while the warm process forks: each takes a third of the time until a server is up."""
         ours, theirs = socket.socketpair()
-        order = control.Order(
-            spec=_spec(launch),
-            cwd=_directory(launch),
-            env=world.environment(),
-            listener=descriptors.get("listener"),
-            log=log.writer,
-            sandbox=theirs.fileno(),
-            cgroups=how.cgroup_fds,
-            rlimits=_named(limits.rlimits(memory_counted=self._tree is not None)),
-            program=self._filter,
-            uid=how.identity.uid,
-            gid=how.identity.gid,
-            nice=0 if self._tree is not None else limits.nice(),
-            umask=self._identities.umask,
-            notebook=launch.notebook,
-        )
         made: list[Holder] = []
 
         def build() -> None:
@@ -198,6 +182,22 @@ class Maker:
                 control.send_sandbox(ours, made[0].pidfd)
 
         with ours, theirs:  # a fork that waits in vain ends with them
+            order = control.Order(
+                spec=_spec(launch),
+                cwd=_directory(launch),
+                env=world.environment(),
+                listener=descriptors.get("listener"),
+                log=log.writer,
+                sandbox=theirs.fileno(),
+                cgroups=how.cgroup_fds,
+                rlimits=_named(limits.rlimits(memory_counted=self._tree is not None)),
+                program=self._filter,
+                uid=how.identity.uid,
+                gid=how.identity.gid,
+                nice=0 if self._tree is not None else limits.nice(),
+                umask=self._identities.umask,
+                notebook=launch.notebook,
+            )
             try:
                 pid = warm.fork(order, launch.session, build)
                 pidfd = os.pidfd_open(pid)

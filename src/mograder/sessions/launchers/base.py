@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mograder.errors import SessionFailed
+from mograder.marimo_adapter.options import UNREADABLE
 from mograder.sentences import Sentence
 from mograder.sessions.model import Handle, LaunchSpec, Use
 
@@ -93,6 +94,11 @@ def ended_with(status: int) -> str:
     """How a server ended, in a sentence; empty when it ended well."""
     if status < 0:
         return Sentence("Its server was ended by signal {number}.", number=-status)
+    if status == UNREADABLE:
+        return Sentence(
+            "The editor could not show all of its file, as the last lines say. "
+            "Bring an earlier version back, or upload a file that is right."
+        )
     return Sentence("Its server ended with status {number}.", number=status) if status else ""
 
 
