@@ -128,7 +128,8 @@ def students(tour: Tour) -> None:
     tour.take("files", "alice", f"files/alice/{ITEM}")
     with tour.visit("frida", "account") as page, Student(hub, "frida", ITEM) as frida:
         page.route("**/start-edit-deep/*", lambda route: None)  # the page never hears that it may go on
-        page.goto(f"edit/{ITEM}")
+        with page.expect_response("**/events/**"):  # who comes when it is ready sees no steps
+            page.goto(f"edit/{ITEM}")
         frida.start()
         page.locator("#steps li").first.wait_for()
         tour.keep(page, "start")
