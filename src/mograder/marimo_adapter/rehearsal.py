@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 
-from mograder.marimo_adapter import ahead, figures, readable, remembered, settling, untraced
+from mograder.marimo_adapter import ahead, figures, readable, remembered, settling, spared, untraced
 
 #: Functions of marimo of a text alone that take most of the time of reading a notebook; in every version from 0.19 on
 #: some of them are there.
@@ -69,6 +69,7 @@ def rehearse(notebook: Path | None, notes: Iterable[str] = ()) -> list[str]:
         figures.prepare,
         settling.prepare,
         untraced.prepare,
+        spared.prepare,
         _figure,
     )
     for step in steps:

@@ -1,0 +1,104 @@
+"""Settings that were just read, and a console that nobody has used, are left alone; all else is as marimo does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.marimo_adapter.test_rehearsal import said
+from tests.support.marimo_environments import NEWEST, VERSIONS, python_with_marimo
+
+pytestmark = pytest.mark.real
+
+_SETTINGS = """
+from marimo._config import manager
+from mograder.marimo_adapter import spared
+reads = []
+read = manager.MarimoConfigManager.get_config
+manager.MarimoConfigManager.get_config = lambda self, *, hide_secrets=True: (
+    reads.append(self), read(self, hide_secrets=hide_secrets))[1]
+print(spared.prepare(), spared.prepare())
+settings = manager.get_default_config_manager(current_path=None)
+def width():
+    return settings.get_config()["display"]["cell_output"], len(reads)
+"""
+
+_CONSOLE = """
+import threading
+from marimo._messaging import console_output_worker as worker, streams
+from marimo._messaging.cell_output import CellChannel
+from mograder.marimo_adapter import spared
+print(spared.prepare(), spared.prepare())
+marks, sent = [], []
+mark = streams.FlushMarker
+streams.FlushMarker = lambda: marks.append(mark()) or marks[-1]
+worker._write_console_output = lambda stream, kind, cell, data, *_: sent.append(data)
+stream = streams.ThreadSafeStream.__new__(streams.ThreadSafeStream)
+stream.redirect_console = True
+stream.console_msg_queue, stream.console_msg_cv = streams.deque(), threading.Condition()
+words = (stream.console_msg_queue, stream, stream.console_msg_cv)
+stream.buffered_console_thread = threading.Thread(target=worker.buffered_writer, args=words, daemon=True)
+stream.buffered_console_thread.start()
+def printed(text):
+    with stream.console_msg_cv:
+        stream.console_msg_queue.append(worker.ConsoleMsg(CellChannel.STDOUT, "cell", text, "text/plain"))
+        stream.console_msg_cv.notify()
+def flushed():
+    stream.flush_console()
+    return len(marks), list(sent)
+"""
+
+
+@pytest.fixture(params=VERSIONS)
+def python(request: pytest.FixtureRequest) -> Path:
+    return python_with_marimo(request.param)
+
+
+@pytest.fixture
+def newest() -> Path:
+    return python_with_marimo(NEWEST)
+
+
+def test_settings_are_read_once_and_everybody_has_their_own(python: Path, tmp_path: Path) -> None:
+    code = """
+print(*width())
+settings.get_config()["display"]["cell_output"] = "mine"
+print(*width())
+"""
+    assert said(python, _SETTINGS + code, HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path)) == [
+        "[] []",
+        "below 1",
+        "below 1",
+    ]
+
+
+def test_settings_that_are_saved_or_older_are_read_anew(python: Path, tmp_path: Path) -> None:
+    code = """
+width()
+settings.save_config({"display": {"cell_output": "above"}})
+print(*width())
+spared._SETTINGS_SECONDS = -1
+print(*width())
+"""
+    assert said(python, _SETTINGS + code, HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path))[1:] == [
+        "above 2",
+        "above 3",
+    ]
+
+
+def test_a_console_is_flushed_when_something_was_printed(newest: Path) -> None:
+    code = """
+print(*flushed())
+printed("a")
+print(*flushed())
+print(*flushed())
+printed("b")
+printed("c")
+print(*flushed())
+"""
+    assert said(newest, _CONSOLE + code) == ["[] []", "0 []", "1 ['a']", "1 ['a']", "2 ['a', 'bc']"]
+
+
+def test_every_marimo_is_one_that_is_known(python: Path) -> None:
+    assert said(python, "from mograder.marimo_adapter import spared\nprint(spared.prepare())") == ["[]"]
