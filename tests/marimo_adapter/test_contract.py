@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mograder.marimo_adapter import run_state
+from mograder.marimo_adapter import options, run_state
 from mograder.marimo_adapter.owner import Warm
 from tests.marimo_adapter.conftest import Live, Make, forked, warm_process
 from tests.support.marimo_client import MarimoClient
@@ -287,7 +287,7 @@ def test_a_file_that_would_open_empty_is_not_opened(make: Make, content: str) ->
     session.ended()
     session.notebook.write_text(content)
     session.fork()
-    assert session.ended() == 2
+    assert session.ended() == options.UNREADABLE
     assert "plain.py" in session.log.splitlines()[-1]
     assert session.notebook.read_text() == content
 
@@ -301,7 +301,7 @@ def test_a_syntax_error_in_a_cell_keeps_no_editor_from_showing_every_cell(make: 
     if session.warm.marimo.startswith(
         ("0.19", "0.20")
     ):  # has no way to show such a cell: refused, and not emptied
-        assert session.ended() == 2
+        assert session.ended() == options.UNREADABLE
         return
     tab = session.tab()
     tab.page()

@@ -71,7 +71,8 @@ def main(order: Order) -> int:
         return serve.serve(order.spec, socket.socket(fileno=order.listener), start_kernel)
     except (MograderError, hooks.HookMissing) as error:
         print(f"mograder: this session can not be run: {error}", file=sys.stderr)
-        return options.UNREADABLE if isinstance(error, NotANotebook) else 2
+        serves = isinstance(order.spec, options.ServeSpec)
+        return options.UNREADABLE if serves and isinstance(error, NotANotebook) else 2
 
 
 def _has_kernels(order: Order) -> bool:
