@@ -18,6 +18,9 @@ from typing import Any
 #: zlib's level. The next one takes twice the time, and saves 20 kB of a figure of 60 to 80: 8 ms at 20 Mbit/s.
 _LEVEL = 3
 
+#: Rows that are filtered at a time: what an allocator has once given for a whole figure stays with the process.
+_BAND = 32
+
 _MODULE, _RENDER = "marimo._output.mpl", "_render_figure_mimebundle"
 _METRE = 0.0254  # an inch in metres
 
@@ -61,19 +64,25 @@ def png(pixels: memoryview, dpi: float) -> bytes:
     PNG specification (ISO/IEC 15948), sections 5, 9 and 11.
     """
     numpy: Any = sys.modules["numpy"]
-    bytes_of: Any = numpy.asarray(pixels)
-    height, width = bytes_of.shape[:2]
-    rows = bytes_of.reshape(height, width * 4)
-    filtered = numpy.empty((height, width * 4 + 1), numpy.uint8)
-    filtered[:, 0] = 2  # "Up": each byte less the one above it
-    filtered[0, 1:] = rows[0]
-    numpy.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    array: Any = numpy.asarray(pixels)
+    height, width = array.shape[:2]
+    rows = array.reshape(height, width * 4)
+    packer = zlib.compressobj(_LEVEL)
+    packed = []
+    for top in range(0, height, _BAND):
+        band = rows[top : top + _BAND]
+        filtered = numpy.empty((len(band), width * 4 + 1), numpy.uint8)
+        filtered[:, 0] = 2  # "Up": each byte less the one above it
+        filtered[0, 1:] = band[0] - rows[top - 1] if top else band[0]
+        numpy.subtract(band[1:], band[:-1], out=filtered[1:, 1:])
+        packed.append(packer.compress(filtered))
+    packed.append(packer.flush())
     dots = round(dpi / _METRE)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         (
             _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)),
             _chunk(b"pHYs", struct.pack(">IIB", dots, dots, 1)),
-            _chunk(b"IDAT", zlib.compress(filtered, _LEVEL)),
+            _chunk(b"IDAT", b"".join(packed)),
             _chunk(b"IEND", b""),
         )
     )
