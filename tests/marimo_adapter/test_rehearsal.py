@@ -120,6 +120,17 @@ def test_a_figure_is_the_picture_that_marimo_makes_of_it() -> None:
     assert drawn(PICTURES) == ["True True", *["True True True True"] * 4]
 
 
+def test_a_figure_on_another_canvas_is_packed_as_ever() -> None:
+    code = """
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+FigureCanvasSVG(made[0])
+told, _, png = picture(mpl._render_figure_mimebundle.original, made[0])
+ours, _, other = picture(mpl._render_figure_mimebundle, made[0])
+print(told == ours, png == other)
+"""
+    assert drawn(PICTURES + code)[-1] == "True True"
+
+
 def test_a_matplotlib_that_hands_figures_over_in_another_way_packs_them_itself() -> None:
     code = """
 import io

@@ -113,11 +113,14 @@ class _Figure:
         return getattr(self._figure, name)
 
     def savefig(self, file: Any, **named: Any) -> None:
-        if (
-            named.get("format") == "png"
-            and named.keys() <= {"format", "bbox_inches", "dpi"}
-            and "dpi" in named
-        ):
+        known = named.get("format") == "png" and {"format", "dpi"} <= named.keys() <= {
+            "format",
+            "dpi",
+            "bbox_inches",
+        }
+        # Other canvases hand pixels over in ways of their own, if at all.
+        agg: Any = sys.modules["matplotlib.backends.backend_agg"].FigureCanvasAgg
+        if known and isinstance(self._figure.canvas, agg):
             self._figure.savefig(_Packing(file, named["dpi"]), **named | {"format": "rgba"})
         else:
             self._figure.savefig(file, **named)
