@@ -21,9 +21,7 @@ from bench.gateway.report import GatewaySheet
 
 NAMES = ("direct", "protocol", "asgi", "nginx", "chp", "httpx")
 HERE = Path(__file__).parent
-WARM_UP = (
-    4  # times as long as a measurement: node compiles what it has run often, and is twice as fast after 6 s
-)
+WARM_UP = 4  # times as long as a measurement: node compiles what it runs often, for about six seconds
 PAGE_REQUESTS = 374  # that one opening of marimo's editor makes when the session serves its own files
 
 

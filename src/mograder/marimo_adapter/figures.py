@@ -22,7 +22,9 @@ _LEVEL = 3
 _BAND = 32
 
 _MODULE, _RENDER = "marimo._output.mpl", "_render_figure_mimebundle"
-_METRE = 0.0254  # an inch in metres
+_SAVED = {"format", "dpi", "bbox_inches"}  # what it says of the file
+
+_INCH = 0.0254  # metres
 
 
 def prepare() -> bool:
@@ -52,7 +54,7 @@ def _packs() -> bool:
     sys.modules["matplotlib.backends.backend_agg"].FigureCanvasAgg(figure)
     file = io.BytesIO()
     try:
-        _Figure(figure).savefig(file, format="png", dpi=20)
+        _Figure(figure).savefig(file, format="png", dpi=20, bbox_inches=None)
     except (AttributeError, TypeError, ValueError, KeyError):
         return False
     return struct.pack(">II", 2, 2) in file.getvalue()
@@ -77,7 +79,7 @@ def png(pixels: memoryview, dpi: float) -> bytes:
         numpy.subtract(band[1:], band[:-1], out=filtered[1:, 1:])
         packed.append(packer.compress(filtered))
     packed.append(packer.flush())
-    dots = round(dpi / _METRE)
+    dots = round(dpi / _INCH)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         (
             _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)),
@@ -113,11 +115,7 @@ class _Figure:
         return getattr(self._figure, name)
 
     def savefig(self, file: Any, **named: Any) -> None:
-        known = named.get("format") == "png" and {"format", "dpi"} <= named.keys() <= {
-            "format",
-            "dpi",
-            "bbox_inches",
-        }
+        known = named.keys() == _SAVED and named["format"] == "png"
         # Other canvases hand pixels over in ways of their own, if at all.
         agg: Any = sys.modules["matplotlib.backends.backend_agg"].FigureCanvasAgg
         if known and isinstance(self._figure.canvas, agg):
@@ -134,4 +132,4 @@ class _Packing(io.RawIOBase):
 
     def write(self, pixels: Any) -> int:
         self._file.write(png(pixels, self._dpi))
-        return len(pixels)
+        return int(pixels.nbytes)

@@ -34,7 +34,7 @@ LOCKED_SETTINGS: dict[str, Any] = {
     "experimental": {"rtc": False, "rtc_v2": False},
 }
 
-#: The exit status of a server whose file is no notebook (EX_DATAERR of sysexits.h); its log says why.
+#: The exit status of an editor that would not show its whole file (EX_DATAERR of sysexits.h); its log says why.
 UNREADABLE = 65
 
 #: uvicorn insists on a number even when it is handed a ready socket; marimo would otherwise search for a free

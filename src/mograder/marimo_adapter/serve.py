@@ -19,7 +19,7 @@ from mograder.marimo_adapter import commands, early, hooks, kernels, options, re
 
 
 def main(words: list[str] | None = None) -> int:
-    """Serve until marimo ends; returns its exit status (2: the request itself was wrong; ``options.UNREADABLE``)."""
+    """Serve until marimo ends; returns its exit status (2: the request itself was wrong)."""
     given = _parser().parse_args(words)
     try:
         spec = options.loads_serve(given.spec)
@@ -30,18 +30,23 @@ def main(words: list[str] | None = None) -> int:
         print(f"mograder: marimo runs unchanged behind a relay: {missing}", file=sys.stderr)
     except (MograderError, OSError) as error:
         print(f"mograder: this session can not be served: {error}", file=sys.stderr)
-        return options.UNREADABLE if isinstance(error, NotANotebook) else 2
+        return 2
     return relay.serve(spec, listener, shared_loopback=given.shared_loopback)
 
 
 def serve(spec: options.ServeSpec, listener: socket.socket, start_kernel: kernels.Start | None = None) -> int:
     """Run marimo in this process on ``listener`` until it ends; its exit status. Raises ``HookMissing``.
 
-    ``start_kernel`` starts its kernels (None: multiprocessing does, and they end with this process). Raises
-    ``NotANotebook`` for a file that marimo would not show whole.
+    ``start_kernel`` starts its kernels (None: multiprocessing does, and they end with this process). A file that the
+    editor would not show whole is not opened (``options.UNREADABLE``). Raises ``NotANotebook`` for one that can not be
+    run as a lecture.
     """
     if spec.mode == "edit":
-        readable.check_editable(Path(spec.notebook))
+        try:
+            readable.check_editable(Path(spec.notebook))
+        except NotANotebook as error:
+            print(f"mograder: this session can not be served: {error}", file=sys.stderr)
+            return options.UNREADABLE
     else:
         readable.check(Path(spec.notebook))
     _warn_of_temporary_place()

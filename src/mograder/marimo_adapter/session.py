@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from mograder.errors import Malformed, MograderError, NotANotebook
+from mograder.errors import Malformed, MograderError
 from mograder.marimo_adapter import control, export, hooks, options, renew, serve, starter
 from mograder.marimo_adapter.control import Order
 from mograder.sandbox import join
@@ -71,8 +71,7 @@ def main(order: Order) -> int:
         return serve.serve(order.spec, socket.socket(fileno=order.listener), start_kernel)
     except (MograderError, hooks.HookMissing) as error:
         print(f"mograder: this session can not be run: {error}", file=sys.stderr)
-        serves = isinstance(order.spec, options.ServeSpec)
-        return options.UNREADABLE if serves and isinstance(error, NotANotebook) else 2
+        return 2
 
 
 def _has_kernels(order: Order) -> bool:

@@ -43,7 +43,8 @@ def _spare_settings() -> str:
         memory = vars(self).setdefault(_MEMORY, {})
         when, saved, packed = memory.get(hide_secrets, (0.0, -1, b""))
         if saved != saves[0] or time.monotonic() - when > _SETTINGS_SECONDS:
-            found, saved = read(self, hide_secrets=hide_secrets), saves[0]
+            saved = saves[0]
+            found = read(self, hide_secrets=hide_secrets)
             # Packed, so that everybody has settings of their own, as ever.
             memory[hide_secrets] = (time.monotonic(), saved, pickle.dumps(found))
             return found
