@@ -89,6 +89,7 @@ def _keep(compile_cell: Any, code: str, name: str, cell_id: Any) -> int:
         return 0
     if getattr(cell, "_test", True) or not {"body", "last_expr"} <= vars(cell).keys():
         return 0  # tests are compiled in another way where pytest is there
+    getattr(cell, "toplevel_variable", None)  # its syntax tree is remembered, if anybody remembers trees
     _ready[code, name] = made
     return 1
 

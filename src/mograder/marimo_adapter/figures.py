@@ -15,6 +15,8 @@ import sys
 import zlib
 from typing import Any
 
+from mograder.marimo_adapter import layouts
+
 #: zlib's level. The next one takes twice the time, and saves 20 kB of a figure of 60 to 80: 8 ms at 20 Mbit/s.
 _LEVEL = 3
 
@@ -119,7 +121,8 @@ class _Figure:
         # Other canvases hand pixels over in ways of their own, if at all.
         agg: Any = sys.modules["matplotlib.backends.backend_agg"].FigureCanvasAgg
         if known and isinstance(self._figure.canvas, agg):
-            self._figure.savefig(_Packing(file, named["dpi"]), **named | {"format": "rgba"})
+            with layouts.kept():
+                self._figure.savefig(_Packing(file, named["dpi"]), **named | {"format": "rgba"})
         else:
             self._figure.savefig(file, **named)
 

@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 
-from mograder.marimo_adapter import ahead, figures, readable, remembered, settling, spared, untraced
+from mograder.marimo_adapter import (
+    ahead,
+    decoding,
+    figures,
+    layouts,
+    readable,
+    remembered,
+    settling,
+    spared,
+    untraced,
+)
 
 #: Functions of marimo of a text alone that take most of the time of reading a notebook; in every version from 0.19 on
 #: some of them are there.
@@ -64,9 +74,11 @@ def rehearse(notebook: Path | None, notes: Iterable[str] = ()) -> list[str]:
         functools.partial(remembered.render, notes),
         _plugins,
         _markdown,
+        decoding.prepare,
         _messages,
         _values,
         figures.prepare,
+        layouts.prepare,
         settling.prepare,
         untraced.prepare,
         spared.prepare,

@@ -23,6 +23,7 @@ _NOTEBOOKS, _NOTES, _CELLS = 64, 2000, 2000
 _PARSE = ("marimo._ast.parse", "parse_notebook", ("contents", "filepath"))
 _WRITE = ("marimo._ast.codegen", "generate_filecontents_from_ir", ("ir",))
 _PLACE = ("marimo._ast.toplevel", "compile_cell", None)
+_TREE = ("marimo._ast.cell", "ast_parse", None)
 _RENDER = ("marimo._output.md", "_render_markdown", ("text",))
 
 #: The text of a notebook -> its parts, which nobody has.
@@ -48,7 +49,7 @@ class NotRemembered(Exception):
 def prepare() -> list[str]:
     """Have marimo look here first; what it does in another way, in words. Twice is the same as once."""
     missed = []
-    for part in (_remember_parts, _remember_places, _remember_html, _remember_plugins):
+    for part in (_remember_parts, _remember_places, _remember_trees, _remember_html, _remember_plugins):
         try:
             part()
         except NotRemembered as unknown:
@@ -126,6 +127,13 @@ def _remember_places() -> None:
     compile_cell = _function(*_PLACE)
     if not hasattr(compile_cell, "cache_info"):
         importlib.import_module(_PLACE[0]).compile_cell = functools.lru_cache(_CELLS)(compile_cell)  # type: ignore[attr-defined]
+
+
+def _remember_trees() -> None:
+    """After each run of a cell marimo parses it anew, only to see whether it is one function. It changes no tree."""
+    parse = _function(*_TREE)
+    if not hasattr(parse, "cache_info"):
+        importlib.import_module(_TREE[0]).ast_parse = functools.lru_cache(_CELLS)(parse)  # type: ignore[attr-defined]
 
 
 def _remember_html() -> None:
