@@ -190,7 +190,8 @@ def _get_layout(self, renderer):
 text.Text._get_layout = _get_layout
 import inspect
 inspect_source = inspect.getsource
-inspect.getsource = lambda thing: "def f(self, renderer): return self._mood" if thing is _get_layout else inspect_source(thing)
+known = "def f(self, renderer): return self._mood"
+inspect.getsource = lambda thing: known if thing is _get_layout else inspect_source(thing)
 print(layouts.prepare(), text.Text._get_layout is _get_layout)
 """
     assert drawn(_BEGIN + code) == ["False True"]

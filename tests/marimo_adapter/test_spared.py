@@ -1,4 +1,5 @@
-"""Settings that were just read, and a console that nobody has used, are left alone; all else is as marimo does it."""
+"""Settings that were just read, a console that nobody has used, a package that was just missing and a list of notebooks that
+nobody is shown are left alone; all else is as marimo does it."""
 
 from __future__ import annotations
 
@@ -98,6 +99,57 @@ printed("c")
 print(*flushed())
 """
     assert said(newest, _CONSOLE + code) == ["[] []", "0 []", "1 ['a']", "1 ['a']", "2 ['a', 'bc']"]
+
+
+def test_a_missing_package_is_looked_for_once_in_a_while(python: Path, tmp_path: Path) -> None:
+    code = """
+import importlib.util
+from marimo._dependencies.dependencies import Dependency
+looked = []
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name: (looked.append(name), find(name))[1]
+from mograder.marimo_adapter import spared
+print(spared.prepare(), spared.prepare())
+print(Dependency("newcomer").has(), Dependency("newcomer").has(), Dependency("json").has(), Dependency("json").has())
+print(looked)
+sys.path.insert(0, PLACE)
+Path(PLACE, "newcomer.py").write_text("")
+importlib.invalidate_caches()
+now = spared.time.monotonic()
+spared.time.monotonic = lambda: now + 0.5
+print(Dependency("newcomer").has())
+spared.time.monotonic = lambda: now + 1.5
+print(Dependency("newcomer").has())
+"""
+    assert said(python, f"PLACE = {str(tmp_path)!r}\n" + code) == [
+        "[] []",
+        "False False True True",
+        "['newcomer', 'json', 'json']",
+        "False",
+        "True",
+    ]
+
+
+def test_no_list_of_notebooks_is_kept(python: Path, tmp_path: Path) -> None:
+    code = """
+from marimo._server.recents import RecentFilesManager
+def files():
+    return list(Path(PLACE).rglob("recent_files.toml"))
+RecentFilesManager().touch("/a/notebook.py")
+print(len(files()))
+for path in files():
+    path.unlink()
+from mograder.marimo_adapter import spared
+spared.prepare()
+RecentFilesManager().touch("/a/notebook.py")
+print(files(), RecentFilesManager().get_recents())
+"""
+    settings = {
+        "HOME": str(tmp_path),
+        **{f"XDG_{name}_HOME": str(tmp_path) for name in ("CONFIG", "STATE", "CACHE")},
+    }
+    lines = said(python, f"PLACE = {str(tmp_path)!r}\n" + code, **settings)
+    assert lines == ["1", "[] []"]
 
 
 def test_every_marimo_is_one_that_is_known(python: Path) -> None:

@@ -169,7 +169,9 @@ def _open_files(pid: int) -> Iterator[os.stat_result]:
 def _mapped_deleted(pid: int, device: int) -> Iterator[tuple[int, int]]:
     """Inode and size at least of mapped files without a name (proc(5), /proc/pid/maps)."""
     with contextlib.suppress(*_GONE):
-        for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+        text = Path(f"/proc/{pid}/maps").read_text(errors="replace")
+        # Hundreds of lines, looked at of each process of each session, and hardly ever one of these.
+        for line in text.splitlines() if " (deleted)" in text else ():
             if not line.endswith(" (deleted)"):
                 continue
             span, _, offset, numbers, inode = line.split()[:5]

@@ -8,12 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, RowMapping, delete, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Engine, RowMapping, Table, delete, select, update
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from mograder.hub.store import tables
 from mograder.hub.store.by_user import ByUser
 from mograder.sessions.model import Handle, Session, SessionKey, State
+
+
+def _saving(table: Table, *key: str) -> Insert:
+    """A row of ``table`` is written, or written over: made once, because making it takes longer than doing it."""
+    statement = insert(table)
+    return statement.on_conflict_do_update(
+        index_elements=key, set_={name: statement.excluded[name] for name in table.columns.keys()}
+    )
+
+
+_SAVE_SESSION = _saving(tables.sessions, "id")
 
 
 class SessionTable:
@@ -38,9 +49,8 @@ class SessionTable:
             "started": session.started,
             "last_seen": session.last_seen,
         }
-        statement = insert(tables.sessions).values(values)
         with self._engine.begin() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+            connection.execute(_SAVE_SESSION, values)
 
     def forget(self, session_id: str) -> None:
         with self._engine.begin() as connection:
