@@ -1,8 +1,8 @@
 """What marimo does around each start and each cell though nothing has come since the last time: left out.
 
 Reading the same settings from the same files ten times before the first cell runs, waking the thread that sends on what
-cells have printed after each that printed nothing, looking for the same missing package after each cell, and noting which
-notebook was open last where there is one: a sixteenth of the time from a click to the last cell.
+cells have printed after each that printed nothing, looking for the same missing package after each cell, and noting
+which notebook was open last where there is one: a sixteenth of the time from a click to the last cell.
 """
 
 from __future__ import annotations
