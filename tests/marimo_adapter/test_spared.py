@@ -1,5 +1,5 @@
-"""Settings that were just read, a console that nobody has used, a package that was just missing, a list that nobody sees:
-left alone; all else is as marimo does it."""
+"""Settings that were just read, a console that nobody has used, a package that was just missing, a list that nobody
+sees: left alone; all else is as marimo does it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def _saving(table: Table, *key: str) -> Insert:
     """A row of ``table`` is written, or written over: made once, because making it takes longer than doing it."""
     statement = insert(table)
     return statement.on_conflict_do_update(
-        index_elements=key, set_={name: statement.excluded[name] for name in table.columns.keys()}
+        index_elements=key, set_={each.name: statement.excluded[each.name] for each in table.columns}
     )
 
 
