@@ -7,9 +7,10 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -138,11 +139,19 @@ def forked(warm: Warm, python: Path, desk: Path) -> Iterator[Make]:
     """A maker of sessions that are all stopped in the end."""
     made: list[Live] = []
 
-    def make(notebook: str = "plain.py", mode: options.Mode = "edit", text: str = "", **more: object) -> Live:
+    def make(
+        notebook: str = "plain.py",
+        mode: options.Mode = "edit",
+        text: str = "",
+        beside: Mapping[str, str] = MappingProxyType({}),
+        **more: object,
+    ) -> Live:
         place = desk / f"s{len(made)}"
         workspace(place, notebook)
-        if text:
-            (place / "workspace" / notebook).write_text(text)
+        for name, content in {**beside, **({notebook: text} if text else {})}.items():
+            path = place / "workspace" / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content)
         spec = options.ServeSpec(mode, notebook, f"/edit/user/u{len(made)}/A1", **more)  # type: ignore[arg-type]
         made.append(Live(warm, place, spec, python))
         return made[-1].fork()

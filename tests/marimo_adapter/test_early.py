@@ -188,6 +188,17 @@ def test_a_notebook_that_asks_for_its_request_waits_for_one(make: Make) -> None:
     assert runs(session) == 1
 
 
+@pytest.mark.parametrize("place", ["who.py", "who/__init__.py"])
+def test_so_does_one_whose_own_module_asks(make: Make, place: str) -> None:
+    module = "import marimo as mo\ndef asks():\n    return mo.app_meta().request is None\n"
+    session = up(make(text=notebook("import who\nwho.asks()", COUNT), beside={place: module}))
+    tab = connect(session)
+    assert runs(session) == 0
+    tab.instantiate()
+    tab.until("completed-run")
+    assert runs(session) == 1
+
+
 def test_input_at_the_first_run_is_asked_of_the_page(make: Make) -> None:
     session = up(make(text=notebook('name = input("who? ")\nname')))
     waits = session.tab()

@@ -12,8 +12,9 @@ import asyncio
 import functools
 import importlib
 import inspect
+import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,8 +27,11 @@ _NOBODY = "early"
 #: Bytes of messages that are kept: two of the largest outputs that marimo shows. Of more, only the last state is.
 LIMIT = 16 << 20
 
-#: A notebook that asks for the request which ran it has to wait for one.
+#: A notebook that asks for the request which ran it, itself or in a module beside it, has to wait for one.
 _ASKS_FOR_REQUEST = b"app_meta"
+
+#: Modules that are looked into, and bytes of each.
+_MODULES, _MODULE_BYTES = 100, 1 << 20
 
 
 class NotEarly(Exception):
@@ -72,7 +76,22 @@ def _waiting(manager: Any, notebook: Path) -> _Waiting | None:
     if reason := misfit():
         raise NotEarly(reason)
     text = notebook.read_bytes()
-    return None if _ASKS_FOR_REQUEST in text else _Waiting(manager, notebook, text)
+    asks = _ASKS_FOR_REQUEST in text or any(map(_asks_for_request, _modules(notebook.parent)))
+    return None if asks else _Waiting(manager, notebook, text)
+
+
+def _modules(directory: Path) -> Iterator[Path]:
+    """What a notebook there may import of its own: modules beside it, and those of packages beside it."""
+    found = (path for pattern in ("*.py", "*/*.py") for path in directory.glob(pattern) if path.is_file())
+    return itertools.islice(found, _MODULES)
+
+
+def _asks_for_request(module: Path) -> bool:
+    try:
+        with module.open("rb") as file:
+            return _ASKS_FOR_REQUEST in file.read(_MODULE_BYTES)
+    except OSError:
+        return False  # nor can it be imported
 
 
 def _forget(manager: Any, *names: str) -> None:
