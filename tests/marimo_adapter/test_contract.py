@@ -292,6 +292,13 @@ def test_a_file_that_would_open_empty_is_not_opened(make: Make, content: str) ->
     assert session.notebook.read_text() == content
 
 
+@pytest.mark.parametrize("content", ["import marimo\napp = marimo.App(\n", "print('hello')\n"])
+def test_a_lecture_that_is_no_notebook_is_not_run(make: Make, content: str) -> None:
+    session = make(mode="run", text=content)
+    assert session.ended() == options.NO_NOTEBOOK
+    assert "plain.py" in session.log.splitlines()[-1]
+
+
 def test_a_syntax_error_in_a_cell_keeps_no_editor_from_showing_every_cell(make: Make) -> None:
     session = make()
     os.kill(session.pid, signal.SIGTERM)

@@ -388,6 +388,22 @@ def test_a_notebook_with_a_syntax_error_opens_and_validation_names_the_line(
         alice.notebook.write_text(whole)
 
 
+def test_a_lecture_that_is_no_notebook_says_so(stack: ExitStack, hub: RunningHub) -> None:
+    alice = person(stack, hub, "alice")
+    lecture = hub.course / "hub-release" / "L01-Intro" / "L01-Intro.py"
+    whole = lecture.read_text()
+    lecture.write_text("notes = 'no notebook'\n")
+    try:
+        answer = alice.http.post("start-run/L01-Intro")
+        assert answer.status_code >= 500
+        assert "Its file is no notebook that can be run, as the last lines say." in answer.json()["detail"]
+        assert "L01-Intro.py is no marimo notebook" in answer.json()["log_tail"]
+    finally:
+        lecture.write_text(whole)
+    assert alice.http.post("start-run/L01-Intro").status_code == 200
+    alice.http.post("stop-run/alice/L01-Intro").raise_for_status()
+
+
 def test_a_file_that_the_editor_would_not_show_whole_is_not_opened_and_stays_as_it_is(
     stack: ExitStack, hub: RunningHub
 ) -> None:

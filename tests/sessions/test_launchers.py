@@ -240,8 +240,12 @@ def test_a_server_ended_by_a_signal_says_so(root: Path) -> None:
     assert run_script(root, "kill -KILL $$")[0] == "Its server was ended by signal 9."
 
 
-def test_a_server_whose_file_is_no_notebook_says_so(root: Path) -> None:
-    assert run_script(root, "exit 65")[0].startswith("The editor could not show all of its file")
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(65, "The editor could not show all of its file"), (66, "Its file is no notebook that can be run")],
+)
+def test_a_server_whose_file_is_no_notebook_says_so(root: Path, status: int, words: str) -> None:
+    assert run_script(root, f"exit {status}")[0].startswith(words)
 
 
 def test_a_server_that_ends_well_says_nothing(root: Path) -> None:

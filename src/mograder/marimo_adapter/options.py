@@ -37,6 +37,9 @@ LOCKED_SETTINGS: dict[str, Any] = {
 #: The exit status of an editor that would not show its whole file (EX_DATAERR of sysexits.h); its log says why.
 UNREADABLE = 65
 
+#: The exit status of a lecture that is no notebook (EX_NOINPUT); its log says why.
+NO_NOTEBOOK = 66
+
 #: uvicorn insists on a number even when it is handed a ready socket; marimo would otherwise search for a free
 #: port.
 _UNUSED_PORT = 2718

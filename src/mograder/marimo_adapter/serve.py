@@ -38,17 +38,15 @@ def serve(spec: options.ServeSpec, listener: socket.socket, start_kernel: kernel
     """Run marimo in this process on ``listener`` until it ends; its exit status. Raises ``HookMissing``.
 
     ``start_kernel`` starts its kernels (None: multiprocessing does, and they end with this process). A file that the
-    editor would not show whole is not opened (``options.UNREADABLE``). Raises ``NotANotebook`` for one that can not be
-    run as a lecture.
+    editor would not show whole is not opened (``options.UNREADABLE``), nor one that can not be run as a lecture
+    (``options.NO_NOTEBOOK``).
     """
-    if spec.mode == "edit":
-        try:
-            readable.check_editable(Path(spec.notebook))
-        except NotANotebook as error:
-            print(f"mograder: this session can not be served: {error}", file=sys.stderr)
-            return options.UNREADABLE
-    else:
-        readable.check(Path(spec.notebook))
+    check = readable.check_editable if spec.mode == "edit" else readable.check
+    try:
+        check(Path(spec.notebook))
+    except NotANotebook as error:
+        print(f"mograder: this session can not be served: {error}", file=sys.stderr)
+        return options.UNREADABLE if spec.mode == "edit" else options.NO_NOTEBOOK
     _warn_of_temporary_place()
     hooks.prepare()
     # A kernel that is no fork takes a second to come up; the page need not wait for that as well.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mograder.errors import SessionFailed
-from mograder.marimo_adapter.options import UNREADABLE
+from mograder.marimo_adapter.options import NO_NOTEBOOK, UNREADABLE
 from mograder.sentences import Sentence
 from mograder.sessions.model import Handle, LaunchSpec, Use
 
@@ -98,6 +98,11 @@ def ended_with(status: int) -> str:
         return Sentence(
             "The editor could not show all of its file, as the last lines say. "
             "Bring an earlier version back, or upload a file that is right."
+        )
+    if status == NO_NOTEBOOK:
+        return Sentence(
+            "Its file is no notebook that can be run, as the last lines say. "
+            "Whoever published it can put that right."
         )
     return Sentence("Its server ended with status {number}.", number=status) if status else ""
 
