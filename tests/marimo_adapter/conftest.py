@@ -17,7 +17,7 @@ import pytest
 from mograder.marimo_adapter import control, options
 from mograder.marimo_adapter.owner import Warm
 from tests.support.marimo_client import MarimoClient
-from tests.support.marimo_environments import NEWEST, python_with_marimo
+from tests.support.marimo_environments import NEWEST, VERSIONS, python_with_marimo
 from tests.support.processes import alive, descendants, eventually
 
 NOTEBOOKS = Path(__file__).parents[1] / "data" / "marimo"
@@ -120,6 +120,12 @@ def warm_process(python: Path, notebook: str = "numbers.py") -> Iterator[Warm]:
             yield warm
         finally:
             warm.stop()
+
+
+@pytest.fixture(params=VERSIONS)
+def python(request: pytest.FixtureRequest) -> Path:
+    """The interpreter of an environment with each supported marimo, in turn."""
+    return python_with_marimo(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import pytest
 from mograder.marimo_adapter.owner import Warm
 from tests.marimo_adapter.conftest import NOTEBOOKS, Make, forked, warm_process
 from tests.support.marimo_client import MarimoClient
-from tests.support.marimo_environments import VERSIONS, python_with_marimo
 
 pytestmark = pytest.mark.real
 
@@ -26,11 +25,6 @@ count = ahead.compile_notebook(Path(sys.argv[1]))
 kept = sorted(ahead._ready)
 code, name = kept[0]
 """
-
-
-@pytest.fixture(params=VERSIONS)
-def python(request: pytest.FixtureRequest) -> Path:
-    return python_with_marimo(request.param)
 
 
 def said(python: Path, code: str, notebook: str = "plain.py") -> list[str]:

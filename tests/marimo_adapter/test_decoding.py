@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.marimo_adapter.test_rehearsal import said
-from tests.support.marimo_environments import VERSIONS, python_with_marimo
 
 pytestmark = pytest.mark.real
 
@@ -19,11 +18,6 @@ from marimo._session.state import session_view
 from mograder.marimo_adapter import decoding
 marimos = serde.deserialize_kernel_message
 """
-
-
-@pytest.fixture(params=VERSIONS)
-def python(request: pytest.FixtureRequest) -> Path:
-    return python_with_marimo(request.param)
 
 
 def test_every_module_has_the_decoder_and_it_reads_the_same(python: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from mograder.marimo_adapter import options
 from tests.marimo_adapter.conftest import NOTEBOOKS
-from tests.support.marimo_environments import NEWEST, VERSIONS, packages, python_with_marimo
+from tests.support.marimo_environments import NEWEST, packages, python_with_marimo
 
 pytestmark = pytest.mark.real
 
@@ -20,11 +20,6 @@ from pathlib import Path
 from mograder.marimo_adapter import preload, rehearsal
 preload.bring(preload.BASE)
 """
-
-
-@pytest.fixture(params=VERSIONS)
-def python(request: pytest.FixtureRequest) -> Path:
-    return python_with_marimo(request.param)
 
 
 def said(python: Path, code: str, **environment: str) -> list[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.marimo_adapter.test_rehearsal import said
-from tests.support.marimo_environments import NEWEST, VERSIONS, python_with_marimo
 
 pytestmark = pytest.mark.real
 
@@ -18,16 +17,6 @@ import marimo._output.md as notes
 missed = remembered.prepare()
 text = Path(sys.argv[1]).read_text()
 """
-
-
-@pytest.fixture(params=VERSIONS)
-def python(request: pytest.FixtureRequest) -> Path:
-    return python_with_marimo(request.param)
-
-
-@pytest.fixture
-def newest() -> Path:
-    return python_with_marimo(NEWEST)
 
 
 def test_the_newest_marimo_works_in_the_way_that_is_known(newest: Path) -> None:

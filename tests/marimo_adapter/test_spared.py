@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.marimo_adapter.test_rehearsal import said
-from tests.support.marimo_environments import NEWEST, VERSIONS, python_with_marimo
 
 pytestmark = pytest.mark.real
 
@@ -49,16 +48,6 @@ def flushed():
     stream.flush_console()
     return len(marks), list(sent)
 """
-
-
-@pytest.fixture(params=VERSIONS)
-def python(request: pytest.FixtureRequest) -> Path:
-    return python_with_marimo(request.param)
-
-
-@pytest.fixture
-def newest() -> Path:
-    return python_with_marimo(NEWEST)
 
 
 def test_settings_are_read_once_and_everybody_has_their_own(python: Path, tmp_path: Path) -> None:

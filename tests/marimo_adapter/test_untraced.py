@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.marimo_adapter.test_rehearsal import said
-from tests.support.marimo_environments import VERSIONS, python_with_marimo
 
 pytestmark = pytest.mark.real
 
@@ -27,11 +26,6 @@ def names():
     return [(place, [getattr(step, "__name__", "") for step in found]) for place, found in steps().items()]
 before, names_before = wrapped(), names()
 """
-
-
-@pytest.fixture(params=VERSIONS)
-def python(request: pytest.FixtureRequest) -> Path:
-    return python_with_marimo(request.param)
 
 
 def test_the_steps_are_called_bare(python: Path) -> None:
