@@ -121,6 +121,26 @@ def test_the_page_hears_what_it_hears_where_the_cells_wait_for_it(make: Make) ->
     assert heard[0][0] == ("kernel-ready", False)
 
 
+def test_what_has_run_is_told_when_the_page_asks_for_it(make: Make) -> None:
+    session = run_early(make(text=notebook("21 * 2", COUNT)))
+    tab = connect(session)
+    with pytest.raises(TimeoutError):
+        while tab.receive(0.3)[0] != "cell-op":
+            pass  # what an environment is like is told at once
+    tab.instantiate()
+    assert "42" in tab.wait_for_output(tab.cells[0], "42")
+    tab.until("completed-run")
+    assert runs(session) == 1
+
+
+def test_a_page_that_asks_for_nothing_is_told_as_well(make: Make) -> None:
+    session = run_early(make(text=notebook("21 * 2", COUNT)))
+    tab = connect(session)
+    tab.until("completed-run")
+    assert "42" in tab.output(tab.cells[0])
+    assert runs(session) == 1
+
+
 def sequence(tab: MarimoClient) -> list[tuple[object, ...]]:
     """What a page hears until its cells have run, without times."""
     tab.page()

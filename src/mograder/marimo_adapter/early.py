@@ -14,7 +14,7 @@ import importlib
 import inspect
 import itertools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +29,9 @@ LIMIT = 16 << 20
 
 #: A notebook that asks for the request which ran it, itself or in a module beside it, has to wait for one.
 _ASKS_FOR_REQUEST = b"app_meta"
+
+#: Seconds that what a page is sent waits for its word that its cells are to run.
+_PATIENCE = 1.0
 
 #: Modules that are looked into, and bytes of each.
 _MODULES, _MODULE_BYTES = 100, 1 << 20
@@ -137,7 +140,13 @@ class _Waiting:
         ran = dict(self._session.app_file_manager.app.cell_manager.code_map())
         request = _connector().InstantiateNotebookRequest(object_ids=[], values=[], auto_run=True)
         self._session.instantiate(request, http_request=None)
-        self._session.instantiate = functools.partial(_instantiate_again, self._session, ran)
+        again = functools.partial(_instantiate_again, self._session, ran)
+
+        def instantiate(request: Any, *, http_request: Any = None) -> None:
+            self._kept.release()
+            again(request, http_request=http_request)
+
+        self._session.instantiate = instantiate
 
     def _stand_in(self) -> None:
         """Have the manager ask here first. The next connection undoes it."""
@@ -210,6 +219,7 @@ class _Kept:
     def __init__(self) -> None:
         self._messages: list[bytes] = []
         self._size = 0
+        self._release: Callable[[], object] = _nothing
 
     def notify(self, notification: bytes) -> None:
         self._size += len(notification)
@@ -231,14 +241,36 @@ class _Kept:
         """There is nothing to do."""
 
     def replay(self, consumer: Any, session: Any) -> None:
-        """Send it all to ``consumer``, once, in the place of marimo's own replay of a new session, which is empty."""
+        """Send it all to ``consumer``, once, in the place of marimo's own replay of a new session, which is empty.
+
+        Not before the page has asked for its cells to run, or ``_PATIENCE`` is over: as from a kernel that begins then.
+        A page that hears of outputs before its cells stand shows them last of all that it does, seconds later.
+        """
         del consumer._replay_previous_session
+        if self._size <= LIMIT and hasattr(consumer, "_write_environment_state"):
+            consumer._write_environment_state(session)
+        held: list[bytes] = []
+        consumer.notify = held.append
         if self._size > LIMIT:
             consumer._replay_previous_session(session)
-        elif hasattr(consumer, "_write_environment_state"):
-            consumer._write_environment_state(session)
-        for message in self._messages:
-            consumer.notify(message)
+        held += self._messages
+
+        def release() -> None:
+            if vars(consumer).pop("notify", None) is not None:
+                for message in held:
+                    consumer.notify(message)
+
+        loop = asyncio.get_running_loop()
+        loop.call_later(_PATIENCE, release)
+        self._release = functools.partial(loop.call_soon_threadsafe, release)
+
+    def release(self) -> None:
+        """Send what ``replay`` holds back. Any thread may call it."""
+        self._release()
+
+
+def _nothing() -> None:
+    """There is nothing to release."""
 
 
 def _ends_run(message: bytes) -> bool:
