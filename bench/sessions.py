@@ -87,8 +87,7 @@ class Plain:
 
 def plain_process(python: Path, notebook: Path, port: int = 0, base: str = "") -> Plain:
     """``marimo edit`` of ``notebook``, up; the caller ends it. ``port`` 0: a free one; ``base``: its base URL."""
-    with socket.create_server(("127.0.0.1", port)) as free:
-        port = free.getsockname()[1]
+    port = port or _free_port()
     command = [str(python), "-m", "marimo", "-q", "edit", "--headless", "--no-token", "--skip-update-check"]
     command += ["--no-sandbox", "--port", str(port), *(["--base-url", base] if base else []), notebook.name]
     # As on the hub, the cells run when the notebook opens.
@@ -103,6 +102,19 @@ def plain_process(python: Path, notebook: Path, port: int = 0, base: str = "") -
     )
     _listening(port)
     return Plain(process, port, begun)
+
+
+_given: set[int] = set()
+
+
+def _free_port() -> int:
+    """One that is free and was not given out before: twenty that ask at once might get the same."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = int(free.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 @contextlib.contextmanager
