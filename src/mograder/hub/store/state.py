@@ -17,7 +17,7 @@ from mograder.sessions.model import Handle, Session, SessionKey, State
 
 
 def _saving(table: Table, *key: str) -> Insert:
-    """A row of ``table`` is written, or written over: made once, because making it takes longer than doing it."""
+    """Writes a row of ``table``, over the one with its ``key``. Made once: making it takes longer than running it."""
     statement = insert(table)
     return statement.on_conflict_do_update(
         index_elements=key, set_={each.name: statement.excluded[each.name] for each in table.columns}
