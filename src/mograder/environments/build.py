@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
@@ -201,10 +202,15 @@ def _compile(python: str, directory: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
     # Its status says that some file did not compile: packages ship such files (templates, other Pythons).
     none = subprocess.DEVNULL
-    with (
-        subprocess.Popen(
-            command, cwd="/", env=environment, stdin=none, stdout=none, stderr=none, start_new_session=True
-        ) as process,
-        breakable(process),
-    ):
+    begin = functools.partial(
+        subprocess.Popen,
+        command,
+        cwd="/",
+        env=environment,
+        stdin=none,
+        stdout=none,
+        stderr=none,
+        start_new_session=True,
+    )
+    with breakable(begin) as process:
         process.wait()

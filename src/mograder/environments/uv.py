@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -85,7 +86,8 @@ class Uv:
             return output.read()
 
     def _follow(self, command: list[str], output: IO[str], on_line: Callable[[str], object]) -> int:
-        with subprocess.Popen(
+        begin = functools.partial(
+            subprocess.Popen,
             command,
             cwd=self.directory,
             env=child_environment(),
@@ -95,8 +97,9 @@ class Uv:
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
-        ) as process:
-            too_long = threading.Event()
+        )
+        too_long = threading.Event()
+        with breakable(begin) as process:
 
             def end() -> None:
                 too_long.set()
@@ -105,10 +108,9 @@ class Uv:
             timer = threading.Timer(TIME_LIMIT, end)
             timer.start()
             try:
-                with breakable(process):
-                    for line in process.stderr or ():
-                        on_line(line.rstrip())
-                    code = process.wait()
+                for line in process.stderr or ():
+                    on_line(line.rstrip())
+                code = process.wait()
             finally:
                 timer.cancel()
         if too_long.is_set():
@@ -123,31 +125,39 @@ class Uv:
 
 _breakable: set[subprocess.Popen[Any]] = set()
 
+#: Held while one begins: between its begin and its entry here it could not be ended.
+_beginning = threading.Lock()
+
 
 @contextlib.contextmanager
-def breakable(process: subprocess.Popen[Any]) -> Iterator[None]:
-    """For as long as this takes `break_off` ends ``process``, and this raises ``EnvironmentFailed`` then.
+def breakable(begin: Callable[[], subprocess.Popen[Any]]) -> Iterator[subprocess.Popen[Any]]:
+    """The process that ``begin()`` starts. For as long as this takes `break_off` ends it, and this raises
+    ``EnvironmentFailed`` then.
 
     It must lead a session of its own: what it has started ends with it.
     """
-    _breakable.add(process)
-    try:
-        yield
-    except BaseException:
-        _end(process)
-        raise
-    finally:
-        ended = process not in _breakable
-        _breakable.discard(process)
+    with _beginning:
+        process = begin()
+        _breakable.add(process)
+    with process:
+        try:
+            yield process
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            ended = process not in _breakable
+            _breakable.discard(process)
     if ended:
         raise EnvironmentFailed("The packages were not prepared: the hub was stopped meanwhile.")
 
 
 def break_off() -> None:
     """End what is being resolved, installed and compiled: the program ends, and would wait for it."""
-    while _breakable:
-        with contextlib.suppress(KeyError):
-            _end(_breakable.pop())
+    with _beginning:
+        while _breakable:
+            with contextlib.suppress(KeyError):
+                _end(_breakable.pop())
 
 
 def _end(leader: subprocess.Popen[Any]) -> None:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,9 @@ from mograder.validation.model import ValidationResult
 from mograder.validation.process_runner import ProcessRunner
 from mograder.validation.run import ValidationJob, validate
 from mograder.validation.runner import Runner
+
+#: Seconds until what is still being prepared is broken off again.
+_AGAIN = 0.05
 
 Say = Callable[[str, str], None]
 """Is told of progress: which item, and what happens. From several threads."""
@@ -67,6 +70,7 @@ class Runs:
         self._say = say
         self._runner = runner or ProcessRunner()
         self._pool = ThreadPoolExecutor(at_a_time or os.cpu_count() or 1)
+        self._started: list[Future[Outcome]] = []
         self._called_off = threading.Event()
         self._preparing = threading.Lock()
 
@@ -77,12 +81,17 @@ class Runs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._called_off.set()
-        break_off()  # at Ctrl-C nobody waits for packages
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        # At Ctrl-C nobody waits for packages, nor for those that were just about to be prepared.
+        while left := [one for one in self._started if not one.done()]:
+            break_off()
+            wait(left, _AGAIN)
+        self._pool.shutdown()
 
     def start(self, attempt: Attempt) -> Future[Outcome]:
         """Begin ``attempt`` as soon as a processor is free."""
-        return self._pool.submit(self._run, attempt)
+        self._started.append(self._pool.submit(self._run, attempt))
+        return self._started[-1]
 
     def _run(self, attempt: Attempt) -> Outcome:
         python = self._python(attempt)
