@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from mograder.marimo_adapter.owner import Warm
 from tests.marimo_adapter.conftest import NOTEBOOKS, Make, forked, warm_process
+from tests.support import imported
 from tests.support.marimo_client import MarimoClient
 
 pytestmark = pytest.mark.real
@@ -29,15 +30,7 @@ code, name = kept[0]
 
 def said(python: Path, code: str, notebook: str = "plain.py") -> list[str]:
     """What ``code`` prints, line by line, after a notebook was compiled ahead."""
-    done = subprocess.run(
-        [python, "-c", _BEGIN + code, NOTEBOOKS / notebook],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return imported.run(python, _BEGIN + code, str(NOTEBOOKS / notebook), env=dict(os.environ))
 
 
 def test_every_cell_is_kept_but_those_of_imports_alone(python: Path) -> None:
@@ -52,6 +45,11 @@ def test_a_kept_cell_is_handed_out_once_and_then_compiled_anew(python: Path) -> 
     code = "made = [compiler.compile_cell(code, name) for _ in range(4)]\n"
     code += "print(len({id(cell) for cell in made}), len({id(cell.defs) for cell in made}), ahead._ready[code, name])"
     assert said(python, code) == ["4 4 []"]
+
+
+def test_a_cell_that_was_handed_out_is_not_freed(python: Path) -> None:
+    code = "import weakref\ncell = weakref.ref(compiler.compile_cell(code, name))\nprint(cell() is not None)"
+    assert said(python, code) == ["True"]
 
 
 def test_a_kept_cell_is_what_marimo_would_compile(python: Path) -> None:

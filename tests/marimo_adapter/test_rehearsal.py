@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from mograder.marimo_adapter import options
 from tests.marimo_adapter.conftest import NOTEBOOKS
+from tests.support import imported
 from tests.support.marimo_environments import NEWEST, packages, python_with_marimo
 
 pytestmark = pytest.mark.real
@@ -18,29 +18,24 @@ _BEGIN = """
 import sys
 from pathlib import Path
 from mograder.marimo_adapter import preload, rehearsal
-preload.bring(preload.BASE)
 """
 
 
 def said(python: Path, code: str, **environment: str) -> list[str]:
     """What ``code`` prints, line by line."""
-    done = subprocess.run(
-        [python, "-c", _BEGIN + code, NOTEBOOKS / "plain.py"],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return imported.run(python, _BEGIN + code, str(NOTEBOOKS / "plain.py"), env={**os.environ, **environment})
 
 
 def drawn(code: str) -> list[str]:
     """As ``said``, of the newest marimo beside matplotlib."""
     python = python_with_marimo(NEWEST)
-    words = {"PYTHONPATH": str(packages("matplotlib", python)), **options.PROCESS_SETTINGS}
-    return said(python, code, **words)
+    return imported.run(
+        python,
+        _BEGIN + code,
+        str(NOTEBOOKS / "plain.py"),
+        env={**os.environ, **options.PROCESS_SETTINGS},
+        path=str(packages("matplotlib", python)),
+    )
 
 
 def test_all_of_it_can_be_done_without_a_thread(python: Path) -> None:
@@ -66,12 +61,12 @@ print(parse.fixed_dedent(text) == "x = 1\\ny = 2", parse.fixed_dedent(text) is p
     assert said(python, code) == ["True True"]
 
 
-def test_drawing_leaves_no_figure_and_no_setting_behind() -> None:
+def test_drawing_leaves_no_figure_behind_and_no_setting_but_a_notebooks_backend() -> None:
     code = """
 import matplotlib.pyplot as plt
 import matplotlib.backends.backend_agg
 from matplotlib import font_manager
-before = dict(plt.rcParams)
+before = {**plt.rcParams, "backend": "module://marimo._output.mpl", "backend_fallback": False}
 print(rehearsal.rehearse(None), plt.get_fignums(), dict(plt.rcParams) == before, preload.threads())
 print(font_manager._get_font.cache_info().currsize > 0)
 """

@@ -1,5 +1,5 @@
 """Settings that were just read, a console that nobody has used, a package that was just missing, a list that nobody
-sees: left alone; all else is as marimo does it."""
+sees, a selector for one pipe: left alone; all else is as marimo does it."""
 
 from __future__ import annotations
 
@@ -122,6 +122,8 @@ print(Dependency("newcomer").has())
 def test_no_list_of_notebooks_is_kept(python: Path, tmp_path: Path) -> None:
     code = """
 from marimo._server.recents import RecentFilesManager
+from marimo._utils.config import config
+config.ROOT_DIR = Path(PLACE)
 def files():
     return list(Path(PLACE).rglob("recent_files.toml"))
 RecentFilesManager().touch("/a/notebook.py")
@@ -133,12 +135,42 @@ spared.prepare()
 RecentFilesManager().touch("/a/notebook.py")
 print(files(), RecentFilesManager().get_recents())
 """
-    settings = {
-        "HOME": str(tmp_path),
-        **{f"XDG_{name}_HOME": str(tmp_path) for name in ("CONFIG", "STATE", "CACHE")},
-    }
-    lines = said(python, f"PLACE = {str(tmp_path)!r}\n" + code, **settings)
-    assert lines == ["1", "[] []"]
+    assert said(python, f"PLACE = {str(tmp_path)!r}\n" + code) == ["1", "[] []"]
+
+
+def test_a_pipe_says_whether_something_has_come(python: Path) -> None:
+    code = """
+import multiprocessing, threading, time
+from multiprocessing import connection
+def asked():
+    theirs, ours = multiprocessing.Pipe(duplex=False)
+    found = [theirs.poll(), theirs.poll(-1)]
+    begun = time.monotonic()
+    found += [theirs.poll(0.2), time.monotonic() - begun >= 0.2]
+    threading.Timer(0.1, ours.send, [1]).start()
+    found += [theirs.poll(None), theirs.poll(), theirs.recv(), theirs.poll()]
+    ours.close()
+    found += [theirs.poll()]
+    theirs.close()
+    try:
+        theirs.poll()
+    except OSError as error:
+        found.append(str(error))
+    return found
+before = asked()
+from mograder.marimo_adapter import spared
+spared.prepare()
+class Selector:
+    def __init__(self):
+        raise AssertionError
+connection._WaitSelector = Selector
+print(asked() == before)
+print(before)
+"""
+    assert said(python, code) == [
+        "True",
+        "[False, False, False, True, True, True, 1, False, True, 'handle is closed']",
+    ]
 
 
 def test_every_marimo_is_one_that_is_known(python: Path) -> None:

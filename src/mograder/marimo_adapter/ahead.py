@@ -28,6 +28,10 @@ _MORE = ("source_position", "carried_imports", "test_rewrite", "filename")
 #: (text, id) -> compiled cells that nobody has.
 _ready: dict[tuple[str, str], list[Any]] = {}
 
+#: Those that were handed out. marimo throws most away at once; to free what lies on pages that all sessions share
+#: would first copy these pages.
+_given: list[Any] = []
+
 
 class NotAhead(Exception):
     """The installed marimo does not compile cells in the way that is known here."""
@@ -47,7 +51,8 @@ def prepare() -> None:
         ready = _ready.get((code, str(cell_id)))
         # Imports that were carried over matter to cells of imports alone, of which none is kept.
         if ready and not any(value for name, value in asked.items() if name != "carried_imports"):
-            return _placed(compiler, ready.pop())
+            _given.append(ready.pop())
+            return _placed(compiler, _given[-1])
         return original(code, cell_id, *more, **named)
 
     compile_cell.ahead_of = original  # type: ignore[attr-defined]

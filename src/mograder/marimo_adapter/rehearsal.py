@@ -19,6 +19,7 @@ from mograder.marimo_adapter import (
     ahead,
     decoding,
     figures,
+    formatters,
     layouts,
     readable,
     remembered,
@@ -82,6 +83,7 @@ def rehearse(notebook: Path | None, notes: Iterable[str] = ()) -> list[str]:
         settling.prepare,
         untraced.prepare,
         spared.prepare,
+        formatters.prepare,
         _figure,
     )
     for step in steps:

@@ -32,6 +32,9 @@ _parts: dict[str, Any] = {}
 #: The text of a notebook -> copies of its parts, made ahead: each is handed out once.
 _copies: dict[str, list[Any]] = {}
 
+#: Those that were handed out: to free what lies on pages that all sessions share would first copy these pages.
+_given: list[Any] = []
+
 #: How often a process takes a notebook apart that it opens.
 _OPENINGS = 3
 
@@ -116,8 +119,10 @@ def _remember_parts() -> None:
                 _copies.pop(oldest, None)
             _parts[contents] = kept
             return made
-        ready = _copies.get(contents)
-        return dataclasses.replace(ready.pop() if ready else _copied(kept), filename=filepath)
+        if not (ready := _copies.get(contents)):
+            return dataclasses.replace(_copied(kept), filename=filepath)
+        _given.append(ready.pop())
+        return dataclasses.replace(_given[-1], filename=filepath)
 
     _replace(original, parse_notebook)
 
