@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import queue
+import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from mograder.environments import Environments, Requirements, Uv
 from mograder.environments import uv as uv_module
-from mograder.environments.uv import UvFailed, base_interpreter, break_off, find_uv
+from mograder.environments.uv import UvFailed, base_interpreter, break_off, breakable, find_uv
 from mograder.errors import EnvironmentFailed
 from tests.support.processes import alive, eventually
 
@@ -91,6 +93,32 @@ def test_what_runs_is_broken_off_with_all_that_it_started(
             broken.result(60)
     assert eventually(lambda: not alive(child))
     break_off()  # nothing is left to be ended
+
+
+@pytest.mark.real
+def test_what_begins_at_that_moment_is_broken_off_as_well() -> None:
+    begun, known = threading.Event(), threading.Event()
+
+    def begin() -> subprocess.Popen[str]:
+        process = subprocess.Popen(["sleep", "600"], start_new_session=True, text=True)
+        begun.set()
+        known.wait(60)
+        return process
+
+    def run() -> None:
+        with breakable(begin) as process:
+            process.wait()
+
+    with ThreadPoolExecutor() as threads:
+        broken = threads.submit(run)
+        assert begun.wait(60)
+        off = threads.submit(break_off)
+        with pytest.raises(TimeoutError):
+            off.result(0.2)
+        known.set()
+        with pytest.raises(EnvironmentFailed, match="the hub was stopped meanwhile"):
+            broken.result(60)
+        off.result(60)
 
 
 @pytest.mark.real
