@@ -90,7 +90,7 @@ def run(course_dir: Path, options: Options) -> None:
         if settings.dev and not settings.headless:
             webbrowser.open(url)
 
-    # Two thousand modules, none of which is garbage: a sixth of the way up. The server collects when it stands.
+    # Two thousand modules, none of which is garbage. The server collects when it stands.
     gc.disable()
     from mograder.hub.server import serve  # a second of imports, which no other command waits for
 
