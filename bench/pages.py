@@ -17,6 +17,7 @@ import httpx
 import uvicorn
 from playwright.sync_api import sync_playwright
 from tests.conftest import ARGUMENTS, CHROMIUM
+from tests.support.environments import lend
 from tests.support.full_course import full_course, paints
 from tests.support.hub import NOTEBOOK, RunningHub, publish, running
 
@@ -84,7 +85,7 @@ def make_course(root: Path, students: int, items: int, copies: int) -> Path:
     """A course with work in it, as it lies on the disk after some weeks."""
     root.mkdir(parents=True)
     (root / "mograder.toml").write_text(CONFIG)
-    (root / ".mograder").mkdir(mode=0o700)
+    lend(root, "marimo")
     engine = open_database(root / ".mograder" / "hub.db")
     table, results = CopyTable(engine), ResultTable(engine)
     for number in range(items):

@@ -26,7 +26,7 @@ WORDS = """
     check("Q1: the answer", [(answer is None, f"{uuid.uuid4()} {Path('data.csv').read_text()}")])
     return
 """
-ENDLESS = "    while True:\n        pass\n    return\n"
+ENDLESS = "    import time\n    while True:\n        time.sleep(1)\n    return\n"
 
 
 def notebook(title: str) -> str:

@@ -205,7 +205,7 @@ def test_its_owner_notices_what_a_library_does_after_it_is_ready(newest: Path, d
 
 
 def test_a_notebook_that_does_not_end_is_told_and_does_not_matter(newest: Path, desk: Path) -> None:
-    notebook = planted(desk, "while True: pass")
+    notebook = planted(desk, "import time\nwhile True: time.sleep(1)")
     warm = start(newest, desk, notebook, timeout=40)
     try:
         assert warm.problem is not None

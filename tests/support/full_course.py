@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 from mograder.hub.history import digest
 from mograder.hub.store.database import open_database
 from mograder.hub.store.state import CopyTable, OriginTable, ResultTable, StoredResult
+from tests.support.environments import lend
 from tests.support.hub import NOTEBOOK, by_proxy, publish
 
 STUDENT = "ada"
@@ -18,8 +19,8 @@ STUDENT = "ada"
 def full_course(root: Path, items: int = 30) -> Path:
     """Make it. Each copy was exported, changed since, checked, and fills its disk; each item was published anew."""
     root.mkdir(parents=True)
+    lend(root, "marimo")
     lines = ["[hub]", 'title = "Scientific Machine Learning"', "session_disk_mb = 8"]
-    (root / ".mograder").mkdir(mode=0o700)
     engine = open_database(root / ".mograder" / "hub.db")
     copies, origins, results = CopyTable(engine), OriginTable(engine), ResultTable(engine)
     for number in range(items):
