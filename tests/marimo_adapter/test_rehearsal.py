@@ -51,6 +51,12 @@ def test_what_can_not_be_done_is_told_and_the_rest_done(python: Path) -> None:
     assert said(python, code) == ["1 True"]
 
 
+def test_no_session_reads_the_files_of_a_package_for_its_version(newest: Path) -> None:
+    code = "from marimo._utils import versions\nrehearsal.rehearse(None)\nversions.Distribution = None\n"
+    code += "print(versions.is_editable('marimo'), versions.is_editable.cache_info().hits)"
+    assert said(newest, code) == ["False 1"]
+
+
 def test_a_text_is_taken_apart_once(python: Path) -> None:
     code = """
 from marimo._ast import parse

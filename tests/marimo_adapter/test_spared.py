@@ -1,5 +1,5 @@
 """Settings that were just read, a console that nobody has used, a package that was just missing, a list that nobody
-sees, a selector for one pipe: left alone; all else is as marimo does it."""
+sees, a selector for one pipe, loggers that are set up, ports that nobody uses: left alone; all else is as ever."""
 
 from __future__ import annotations
 
@@ -171,6 +171,48 @@ print(before)
         "True",
         "[False, False, False, True, True, True, 1, False, True, 'handle is closed']",
     ]
+
+
+def test_loggers_are_set_up_once_and_as_ever(python: Path) -> None:
+    code = """
+import logging, os, uvicorn
+from mograder.marimo_adapter import spared
+def loggers():
+    found = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
+    return [(one.name, one.level, one.propagate, [handled(each) for each in one.handlers]) for one in found]
+def handled(one):
+    form = one.formatter
+    return type(one).__name__, type(form).__name__, form._fmt, form.use_colors, one.stream.name, one.level
+def made(**words):
+    uvicorn.Config(lambda: None, log_level="error", **words)
+    return loggers()
+pid = os.fork()
+if pid == 0:
+    os.write(WRITE, repr(made()).encode())
+    os._exit(0)
+os.waitpid(pid, 0)
+theirs = os.read(READ, 65536).decode()
+spared.prepare()
+config = logging.config.dictConfig
+logging.config.dictConfig = lambda settings: print("set up anew")
+print(repr(made()) == theirs, "uvicorn" in theirs)
+made(use_colors=False)
+made(log_config={"version": 1, "mine": True})
+"""
+    pipe = "import logging.config, os\nREAD, WRITE = os.pipe()\n"
+    assert said(python, pipe + code) == ["True True", "set up anew", "set up anew"]
+
+
+def test_no_port_is_looked_for_where_no_language_server_may_start(python: Path) -> None:
+    code = """
+from marimo._server import lsp
+from marimo._utils import net
+from mograder.marimo_adapter import spared
+spared.prepare()
+net._bind_sockets = None
+print(lsp.find_free_port(2718), lsp.find_free_port(2719))
+"""
+    assert said(python, code) == ["2718 2719"]
 
 
 def test_every_marimo_is_one_that_is_known(python: Path) -> None:

@@ -13,7 +13,6 @@ import importlib
 import inspect
 import sys
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 #: How often a process compiles a notebook that it opens.
@@ -55,6 +54,7 @@ def prepare() -> None:
             return _placed(compiler, _given[-1])
         return original(code, cell_id, *more, **named)
 
+    _settle_names(compiler)
     compile_cell.ahead_of = original  # type: ignore[attr-defined]
     for module in list(sys.modules.values()):
         if getattr(module, "__name__", "").startswith("marimo.") and (
@@ -99,19 +99,19 @@ def _keep(compile_cell: Any, code: str, name: str, cell_id: Any) -> int:
     return 1
 
 
+def _settle_names(compiler: Any) -> None:
+    """Have the files of cells named alike in all forks of this process. There are no such files; marimo would choose
+    another name in each. Raises ``NotAhead``."""
+    if not hasattr(compiler, "get_tmpdir"):
+        raise NotAhead("marimo names the files of cells in another way")
+    place = compiler.get_tmpdir()
+    compiler.get_tmpdir = lambda: place
+
+
 def _placed(compiler: Any, cell: Any) -> Any:
-    """The cell as if it had been compiled here: its file name is this process's, and tracebacks find its lines."""
-    filename = compiler.get_filename(cell.cell_id)
-    compiler.cache(filename, cell.code)
-    for part in ("body", "last_expr"):
-        if (code := getattr(cell, part)) is not None:
-            object.__setattr__(cell, part, _renamed(code, filename))  # the class is frozen
+    """The cell as if it had been compiled here: tracebacks find its lines, where another notebook's may have been."""
+    compiler.cache(compiler.get_filename(cell.cell_id), cell.code)
     return cell
-
-
-def _renamed(code: CodeType, filename: str) -> CodeType:
-    inner = tuple(_renamed(part, filename) if isinstance(part, CodeType) else part for part in code.co_consts)
-    return code.replace(co_filename=filename, co_consts=inner)
 
 
 def _module(name: str) -> Any:

@@ -74,6 +74,7 @@ def rehearse(notebook: Path | None, notes: Iterable[str] = ()) -> list[str]:
         functools.partial(read, notebook),
         functools.partial(remembered.render, notes),
         _plugins,
+        _version,
         _markdown,
         decoding.prepare,
         _messages,
@@ -129,6 +130,12 @@ def _plugins() -> None:
         return  # this marimo has none
     for group in get_args(ids.KnownEntryPoint):
         registry.get_entry_points(group)
+
+
+def _version() -> None:
+    """Ask once which marimo this is: that is read from the files of its package."""
+    versions: Any = importlib.import_module("marimo._utils.versions")
+    versions.is_editable("marimo")
 
 
 def _messages() -> None:

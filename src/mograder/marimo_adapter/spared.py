@@ -2,14 +2,16 @@
 
 Reading the same settings from the same files ten times before the first cell runs, waking the thread that sends on what
 cells have printed after each that printed nothing, looking for the same missing package after each cell, noting which
-notebook was open last where there is one, and making a selector to ask whether one pipe has something: a sixteenth of
-the time from a click to the last cell.
+notebook was open last where there is one, making a selector to ask whether one pipe has something, setting the same
+loggers up anew, and looking for ports for language servers that are locked: a fifteenth of the time from a click to the
+last cell.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import logging.config
 import pickle
 import select
 import time
@@ -28,8 +30,16 @@ _MEMORY = "_mograder_settings"
 
 def prepare() -> list[str]:
     """Put it in place; what the installed marimo does in another way, in words. Twice is the same as once."""
-    parts = (_spare_settings(), _spare_flushes(), _spare_searches(), _spare_recents(), _spare_selectors())
-    return [words for words in parts if words]
+    parts = (
+        _spare_settings,
+        _spare_flushes,
+        _spare_searches,
+        _spare_recents,
+        _spare_selectors,
+        _spare_loggers,
+        _spare_ports,
+    )
+    return [words for words in (part() for part in parts) if words]
 
 
 def _spare_settings() -> str:
@@ -152,6 +162,47 @@ def _spare_selectors() -> str:
         return bool(asked.poll(None if timeout is None else max(timeout, 0.0) * 1000))
 
     kind._poll = poll
+    return ""
+
+
+def _spare_loggers() -> str:
+    """The web server's loggers are set up here as its own settings say: a session only says how loud they are."""
+    try:
+        module: Any = importlib.import_module("uvicorn.config")
+        usual, config = module.LOGGING_CONFIG, module.Config
+        configure = config.configure_logging
+    except (ImportError, AttributeError) as error:
+        return f"uvicorn's loggers: {error}"
+    if hasattr(configure, "original"):
+        return ""
+    if not isinstance(usual, dict) or tuple(inspect.signature(configure).parameters) != ("self",):
+        return "uvicorn's loggers are set up in another way"
+    logging.config.dictConfig(usual)
+
+    def configure_logging(self: Any) -> None:
+        asked = self.log_config
+        if asked is usual and getattr(self, "use_colors", None) is None:
+            self.log_config = None
+        try:
+            configure(self)
+        finally:
+            self.log_config = asked
+
+    configure_logging.original = configure  # type: ignore[attr-defined]
+    config.configure_logging = configure_logging
+    return ""
+
+
+def _spare_ports() -> str:
+    """Language servers are locked (``options.LOCKED_SETTINGS``): any port does for one that never starts."""
+    try:
+        servers: Any = importlib.import_module("marimo._server.lsp")
+        find = servers.find_free_port
+    except (ImportError, AttributeError) as error:
+        return f"marimo's language servers: {error}"
+    if next(iter(inspect.signature(find).parameters), "") != "port":
+        return "ports of marimo's language servers are looked for in another way"
+    servers.find_free_port = lambda port, *_words, **_named: port
     return ""
 
 
