@@ -21,6 +21,7 @@ from mograder.marimo_adapter import (
     figures,
     formatters,
     layouts,
+    opened,
     readable,
     remembered,
     settling,
@@ -84,6 +85,7 @@ def rehearse(notebook: Path | None, notes: Iterable[str] = ()) -> list[str]:
         settling.prepare,
         untraced.prepare,
         spared.prepare,
+        opened.prepare,
         formatters.prepare,
         _figure,
     )
