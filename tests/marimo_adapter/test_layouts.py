@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.marimo_adapter.test_rehearsal import drawn
+from tests.marimo_adapter.test_rehearsal import PICTURES, drawn
 
 pytestmark = pytest.mark.real
 
@@ -120,6 +120,45 @@ for (draw, named), expected in zip(cases, before):
         "True True",
         *[f"True True {name}" for name in names.split()],
     ]
+
+
+def test_a_figure_that_is_measured_without_pixels_is_the_same_picture() -> None:
+    code = """
+def filtered(figure):
+    axes = figure.subplots()
+    lines = axes.plot([1, 3, 2]) + axes.plot([3, 1, 2], alpha=0.5)
+    for line in lines:
+        line.set_agg_filter(lambda image, dpi: (image[..., [2, 1, 0, 3]], 5, -5))
+    axes.set_title("filtered")
+def asking(figure):
+    axes = figure.subplots()
+    words = axes.text(0.2, 0.2, "how wide am I?")
+    box = words.get_window_extent()
+    axes.set_title(f"{box.width:.3f} {figure.canvas.get_renderer().width}")
+    axes.annotate("here", (0.5, 0.5), (0.7, 0.7), arrowprops=dict(arrowstyle="->"))
+layouts.prepare()
+sizes = []
+agg = sys.modules["matplotlib.backends.backend_agg"]
+class Counted(agg._RendererAgg):
+    def __init__(self, width, height, dpi):
+        sizes.append((width, height))
+        super().__init__(width, height, dpi)
+agg._RendererAgg = Counted
+for draw in (*drawings, filtered, asking):
+    each = made(draw)
+    told, dpi, _ = picture(mpl._render_figure_mimebundle.original, each)
+    sizes.clear()
+    ours, our_dpi, _ = picture(mpl._render_figure_mimebundle, each)
+    again, _, _ = picture(mpl._render_figure_mimebundle, each)
+    left = "get_renderer" in vars(each.canvas)
+    print(told == ours == again, dpi == our_dpi, sizes.count((1, 1)), left, draw.__name__)
+each = made(plain)
+each.savefig(io.BytesIO(), bbox_inches="tight")
+print(type(each.canvas.renderer).__name__)
+"""
+    names = "plain many turned kinds wrapped arrows pictures polar deep parts twins haloed filtered asking"
+    lines = drawn(PICTURES + _BEGIN + _FIGURES + code)[-15:]
+    assert lines == [*[f"True True 2 False {name}" for name in names.split()], "RendererAgg"]
 
 
 def test_a_text_is_laid_out_once_for_each_figure() -> None:

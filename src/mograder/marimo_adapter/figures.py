@@ -7,12 +7,15 @@ one. Rows of a figure are mostly like the row above, so that one filter suits mo
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import inspect
 import io
 import struct
 import sys
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 from mograder.marimo_adapter import layouts
@@ -56,8 +59,9 @@ def _packs() -> bool:
     sys.modules["matplotlib.backends.backend_agg"].FigureCanvasAgg(figure)
     file = io.BytesIO()
     try:
+        _Figure(figure).savefig(io.BytesIO(), format="png", dpi=20, bbox_inches="tight")
         _Figure(figure).savefig(file, format="png", dpi=20, bbox_inches=None)
-    except (AttributeError, TypeError, ValueError, KeyError):
+    except (AttributeError, TypeError, ValueError, KeyError, RuntimeError):
         return False
     return struct.pack(">II", 2, 2) in file.getvalue()
 
@@ -121,10 +125,49 @@ class _Figure:
         # Other canvases hand pixels over in ways of their own, if at all.
         agg: Any = sys.modules["matplotlib.backends.backend_agg"].FigureCanvasAgg
         if known and isinstance(self._figure.canvas, agg):
-            with layouts.kept():
+            with layouts.kept(), _measured(self._figure.canvas, named["bbox_inches"]):
                 self._figure.savefig(_Packing(file, named["dpi"]), **named | {"format": "rgba"})
         else:
             self._figure.savefig(file, **named)
+
+
+@contextlib.contextmanager
+def _measured(canvas: Any, bounds: Any) -> Iterator[None]:
+    """To find the bounds of a "tight" figure it is drawn without a trace: for that it needs no pixels, 4 MB of them."""
+    if bounds != "tight":
+        yield
+        return
+    usual = canvas.get_renderer
+
+    def first() -> Any:
+        canvas.get_renderer = usual
+        canvas._lastKey = (
+            None  # else the canvas would take this one again for a picture of the size of its last
+        )
+        width, height = canvas.get_width_height(physical=True)
+        return _without_pixels()(width, height, canvas.figure.dpi)
+
+    canvas.get_renderer = first
+    try:
+        yield
+    finally:
+        del canvas.get_renderer
+
+
+@functools.cache
+def _without_pixels() -> Any:
+    renderer: Any = sys.modules["matplotlib.backends.backend_agg"].RendererAgg
+    box: Any = sys.modules["matplotlib.transforms"].Bbox
+
+    class Renderer(renderer):  # type: ignore[misc]
+        measures_as = renderer
+
+        def __init__(self, width: float, height: float, dpi: float) -> None:
+            super().__init__(1, 1, dpi)
+            self.width, self.height = width, height
+            self.bbox = box.from_bounds(0, 0, width, height)
+
+    return Renderer
 
 
 class _Packing(io.RawIOBase):

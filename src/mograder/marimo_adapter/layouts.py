@@ -46,7 +46,7 @@ def _remembering(original: Any) -> Any:
 
     def layout(self: Any, renderer: Any) -> Any:
         kept = getattr(_drawing, "kept", None)
-        if kept is None or type(renderer) is not agg or (key := _key(self, renderer)) is None:
+        if kept is None or _kind(renderer) is not agg or (key := _key(self, renderer)) is None:
             return original(self, renderer)
         if (found := kept.get(key)) is None:
             found = kept[key] = original(self, renderer)
@@ -54,6 +54,11 @@ def _remembering(original: Any) -> Any:
 
     layout.original = original  # type: ignore[attr-defined]
     return layout
+
+
+def _kind(renderer: Any) -> Any:
+    """Its class; of ours, which have no pixels, the one that they are of."""
+    return getattr(type(renderer), "measures_as", type(renderer))
 
 
 @contextlib.contextmanager
