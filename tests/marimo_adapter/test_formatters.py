@@ -15,7 +15,7 @@ from marimo._output.formatters import formatters as theirs
 from mograder.marimo_adapter import formatters
 """
 
-#: Two libraries: one is imported, and one is not.
+#: Libraries: one that is imported, one that is not, one that wants a kernel, one that is left to kernels.
 _LIBRARIES = """
 class Factory:
     def __init__(self, *raised):
@@ -27,9 +27,10 @@ class Factory:
             raise self.raised[0]
     def apply_theme_safe(self, theme):
         "Before 0.24 each kernel says what theme it is to be."
-here, away, failing = Factory(), Factory(), Factory(KeyError("no kernel"))
+here, away, failing, other = Factory(), Factory(), Factory(KeyError("no kernel")), Factory()
 theirs.THIRD_PARTY_FACTORIES.clear()
-theirs.THIRD_PARTY_FACTORIES.update(json=here, nowhere=away, ast=failing)
+theirs.THIRD_PARTY_FACTORIES.update(json=here, nowhere=away, ast=failing, os=other)
+formatters._LIBRARIES = ("json", "nowhere", "ast")
 """
 
 
@@ -39,18 +40,20 @@ def test_every_marimo_is_one_that_is_known(python: Path) -> None:
 
 def test_a_library_that_is_imported_is_registered_once_as_in_a_notebook(python: Path) -> None:
     code = """
+formatters._LIBRARIES = ("json", "nowhere")
 del theirs.THIRD_PARTY_FACTORIES["ast"]
 formatters.prepare()
 theirs.register_formatters()
-print(here.notebooks, away.notebooks)
+print(here.notebooks, away.notebooks, other.notebooks)
 from marimo._runtime.context.utils import running_in_notebook
 print(running_in_notebook())
 """
-    assert said(python, _BEGIN + _LIBRARIES + code) == ["[True] []", "False"]
+    assert said(python, _BEGIN + _LIBRARIES + code) == ["[True] [] [False]", "False"]
 
 
 def test_a_library_that_is_imported_later_is_registered_then(python: Path) -> None:
     code = """
+formatters._LIBRARIES = ("json", "nowhere")
 del theirs.THIRD_PARTY_FACTORIES["ast"]
 formatters.prepare()
 sys.modules["nowhere"] = object()
@@ -70,6 +73,14 @@ except KeyError as error:
     print(error, len(failing.notebooks))
 """
     assert said(python, _BEGIN + _LIBRARIES + code) == ["True", "'no kernel' 2"]
+
+
+def test_tables_are_shown_as_their_reader_wants_them(newest: Path) -> None:
+    code = (
+        "names = [name for name in formatters._LIBRARIES if 'opinionated' in inspect.getsource(sys.modules["
+    )
+    code += "type(theirs.THIRD_PARTY_FACTORIES[name]).__module__])]\nprint(names)"
+    assert said(newest, _BEGIN + "import inspect\n" + code) == ["[]"]
 
 
 def test_matplotlib_finds_that_all_is_said() -> None:

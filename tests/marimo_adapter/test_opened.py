@@ -68,6 +68,23 @@ print(session() is shown)
     assert begun(python, tmp_path, code) == ["False True", "False"]
 
 
+def test_a_file_that_changes_while_it_is_loaded_is_loaded_anew(python: Path, tmp_path: Path) -> None:
+    code = """
+from marimo._ast import load
+read = load.load_app
+def load_app(name):
+    found = read(name)
+    notebook.write_text(notebook.read_text().replace("y is", "other"))
+    return found
+load.load_app = load_app
+shown = page()
+load.load_app = read
+mine = session()
+print("y is" in str(list(shown.cell_manager.codes())), "other" in str(list(mine.cell_manager.codes())))
+"""
+    assert begun(python, tmp_path, code) == ["True True"]
+
+
 def test_another_file_is_another_notebook(python: Path, tmp_path: Path) -> None:
     code = """
 os.link(notebook, notebook.with_name("same.py"))

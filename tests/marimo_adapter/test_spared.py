@@ -195,12 +195,16 @@ theirs = os.read(READ, 65536).decode()
 spared.prepare()
 config = logging.config.dictConfig
 logging.config.dictConfig = lambda settings: print("set up anew")
+made()  # by a cell
+import socket
+from mograder.marimo_adapter import hooks
+hooks.enter({}, socket.socket())
 print(repr(made()) == theirs, "uvicorn" in theirs)
 made(use_colors=False)
 made(log_config={"version": 1, "mine": True})
 """
     pipe = "import logging.config, os\nREAD, WRITE = os.pipe()\n"
-    assert said(python, pipe + code) == ["True True", "set up anew", "set up anew"]
+    assert said(python, pipe + code) == ["set up anew", "True True", "set up anew", "set up anew"]
 
 
 def test_no_port_is_looked_for_where_no_language_server_may_start(python: Path) -> None:

@@ -8,6 +8,7 @@ a cell is run here.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
@@ -27,8 +28,8 @@ _MORE = ("source_position", "carried_imports", "test_rewrite", "filename")
 #: (text, id) -> compiled cells that nobody has.
 _ready: dict[tuple[str, str], list[Any]] = {}
 
-#: Those that were handed out. marimo throws most away at once; to free what lies on pages that all sessions share
-#: would first copy these pages.
+#: What those were made of that were handed out. marimo throws most away at once; to free what lies on pages that all
+#: sessions share would first copy these pages. What a cell did is not among it.
 _given: list[Any] = []
 
 
@@ -50,8 +51,10 @@ def prepare() -> None:
         ready = _ready.get((code, str(cell_id)))
         # Imports that were carried over matter to cells of imports alone, of which none is kept.
         if ready and not any(value for name, value in asked.items() if name != "carried_imports"):
-            _given.append(ready.pop())
-            return _placed(compiler, _given[-1])
+            with contextlib.suppress(
+                IndexError
+            ):  # readers of a lecture are threads: another took the last one
+                return _placed(compiler, ready.pop())
         return original(code, cell_id, *more, **named)
 
     _settle_names(compiler)
@@ -111,6 +114,7 @@ def _settle_names(compiler: Any) -> None:
 def _placed(compiler: Any, cell: Any) -> Any:
     """The cell as if it had been compiled here: tracebacks find its lines, where another notebook's may have been."""
     compiler.cache(compiler.get_filename(cell.cell_id), cell.code)
+    _given.extend(getattr(cell, field.name) for field in dataclasses.fields(cell) if field.name[0] != "_")
     return cell
 
 

@@ -134,16 +134,14 @@ class _Figure:
 @contextlib.contextmanager
 def _measured(canvas: Any, bounds: Any) -> Iterator[None]:
     """To find the bounds of a "tight" figure it is drawn without a trace: for that it needs no pixels, 4 MB of them."""
-    if bounds != "tight":
+    usual = canvas.get_renderer
+    if bounds != "tight" or not _is_known(getattr(usual, "__func__", None)):
         yield
         return
-    usual = canvas.get_renderer
 
     def first() -> Any:
         canvas.get_renderer = usual
-        canvas._lastKey = (
-            None  # else the canvas would take this one again for a picture of the size of its last
-        )
+        canvas._lastKey = None  # else it would take this one again for a picture of the size of its last
         width, height = canvas.get_width_height(physical=True)
         return _without_pixels()(width, height, canvas.figure.dpi)
 
@@ -151,7 +149,14 @@ def _measured(canvas: Any, bounds: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        del canvas.get_renderer
+        vars(canvas).pop("get_renderer", None)
+
+
+@functools.cache
+def _is_known(get_renderer: Any) -> bool:
+    """Whether it is matplotlib's own, and takes the size from where we do."""
+    own = sys.modules["matplotlib.backends.backend_agg"].FigureCanvasAgg.get_renderer
+    return get_renderer is own and "self.get_width_height(physical=True)" in inspect.getsource(own)
 
 
 @functools.cache

@@ -1,7 +1,7 @@
-"""How marimo shows what libraries make, said to it once before the fork.
+"""How marimo shows figures, said to it once before the fork.
 
-Each kernel would say it anew of every library that is there: it changes the same classes, all that Python remembers of
-them and of those derived from them is void, and the pages they lie on are copied.
+Each kernel would say it anew: it changes the same classes, all that Python remembers of them and of those derived from
+them is void, and the pages they lie on are copied.
 """
 
 from __future__ import annotations
@@ -12,23 +12,25 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+#: Libraries whose things are shown in one way in all notebooks. Tables, for one, are shown as their reader wants them.
+_LIBRARIES = ("matplotlib",)
+
 _MODULE, _FACTORIES = "marimo._output.formatters.formatters", "THIRD_PARTY_FACTORIES"
 _CONTEXT, _ASKED = "marimo._runtime.context.utils", "running_in_notebook"
 
 
 def prepare() -> bool:
-    """Register the formatters of all libraries that are imported, here and for every fork, which is a notebook's.
+    """Register them for those that are imported, here and for every fork, which is a notebook's.
 
-    False: this marimo keeps them in another way. A library whose formatter can not be registered without a kernel is
-    left to each kernel.
+    False: this marimo keeps them in another way.
     """
     try:
-        module: Any = importlib.import_module(_MODULE)
-        factories = dict(getattr(module, _FACTORIES))
+        factories = getattr(importlib.import_module(_MODULE), _FACTORIES)
+        known = {name: factories[name] for name in _LIBRARIES}
         importlib.import_module(_CONTEXT)
-    except (ImportError, AttributeError, TypeError):
+    except (ImportError, AttributeError, TypeError, KeyError):
         return False
-    for name, factory in factories.items():
+    for name, factory in known.items():
         if name in sys.modules and not hasattr(factory.register, "registered"):
             _register(factory)
     return True

@@ -66,6 +66,11 @@ def enter(
         _served.around = around
 
 
+def is_server() -> bool:
+    """Whether this process serves a notebook; a kernel does not."""
+    return _served.listener is not None
+
+
 def _given_socket() -> None:
     """marimo's web server accepts on the given socket, in place of a TCP port of its own."""
     server: Any = getattr(_module("uvicorn"), "Server", None)

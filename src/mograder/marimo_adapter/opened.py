@@ -18,6 +18,9 @@ _FILE = ("marimo._session.notebook.file_manager", "AppFileManager", "_load_app")
 #: (which file, as what) -> what a page has loaded and no session has.
 _shown: dict[object, Any] = {}
 
+#: The same of what was loaded last, by whomever; the file as it was before it was read.
+_last: list[Any] = [None, None]
+
 
 def prepare() -> str:
     """Put it in place; in words, what the installed marimo does in another way. Twice is the same as once."""
@@ -34,14 +37,19 @@ def prepare() -> str:
         return "marimo loads its notebooks in another way"
 
     def load_app(self: Any, path: Any) -> Any:
-        return _shown.pop(_which(self, path), None) or load(self, path)
+        which = _which(self, path)
+        _last[:] = which, _shown.pop(which, None) or load(self, path)
+        return _last[1]
 
     def app_manager(self: Any, key: Any) -> Any:
-        """Nobody changes what a page has loaded: it may be somebody's."""
+        """What a page has loaded may be somebody's: nobody changes it."""
+        _last[:] = None, None
         found = show(self, key)
         _shown.clear()
-        if (which := _which(found, found.path)) is not None:
-            _shown[which] = found.app
+        which, app = _last
+        if which is not None and app is found.app:
+            _shown[which] = app
+        _last[:] = None, None
         return found
 
     load_app.original = load  # type: ignore[attr-defined]

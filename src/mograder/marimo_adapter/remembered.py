@@ -119,10 +119,12 @@ def _remember_parts() -> None:
                 _copies.pop(oldest, None)
             _parts[contents] = kept
             return made
-        if not (ready := _copies.get(contents)):
+        try:
+            parts = _copies[contents].pop()
+        except (KeyError, IndexError):
             return dataclasses.replace(_copied(kept), filename=filepath)
-        _given.append(ready.pop())
-        return dataclasses.replace(_given[-1], filename=filepath)
+        _given.append(parts)
+        return dataclasses.replace(parts, filename=filepath)
 
     _replace(original, parse_notebook)
 

@@ -19,6 +19,8 @@ from collections import deque
 from multiprocessing import connection
 from typing import Any
 
+from mograder.marimo_adapter import hooks
+
 #: Seconds for which settings are as they were read; those that are saved in the page are new at once.
 _SETTINGS_SECONDS = 1.0
 
@@ -181,7 +183,8 @@ def _spare_loggers() -> str:
 
     def configure_logging(self: Any) -> None:
         asked = self.log_config
-        if asked is usual and getattr(self, "use_colors", None) is None:
+        # Cells that start a web server of their own have it set up, whatever they want.
+        if hooks.is_server() and asked is usual and getattr(self, "use_colors", None) is None:
             self.log_config = None
         try:
             configure(self)
