@@ -224,6 +224,18 @@ def test_of_two_setup_cells_never_both_are_kept() -> None:
     assert [each.kind for each in parse_text(merged.text).cells] == ["setup"]
 
 
+def test_a_setup_cell_that_both_sides_have_added_is_one() -> None:
+    setup = "with app.setup:\n    import os\n"
+    base, mine, new = (
+        parse_text(text_of(*cells)) for cells in ([cell("x = 1")], [setup], [setup, cell("x = 1")])
+    )
+    merged = merge(base, mine, new)
+    assert [each.kind for each in parse_text(merged.text).cells] == ["setup"]
+    assert merged.conflicts == ()
+    added = merge(base, base, new)
+    assert [each.kind for each in parse_text(added.text).cells] == ["setup", "cell"]
+
+
 @given(st.one_of(st.none(), BOOK), BOOK, BOOK, CHOICES)
 def test_whatever_is_merged_is_a_notebook_with_cells_of_either_side(
     base: Notebook | None, ours: Notebook, theirs: Notebook, choices: dict[str, Choice]

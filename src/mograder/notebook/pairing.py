@@ -41,7 +41,10 @@ def pair(
     """Where each cell of ``old`` is in ``new``. By what it says; what is left, ``by_place`` between its neighbours."""
     aligned = align(tuple(new), tuple(old), names)
     pairs = _setups_together(aligned.same | aligned.changed, old, new)
-    return _by_place(pairs, len(old), len(new)) if by_place else pairs
+    if by_place:
+        pairs = _by_place(pairs, len(old), len(new))
+    # No other cell becomes a setup cell: one side would keep what it made of it, the other add its own.
+    return {a: b for a, b in pairs.items() if (old[a].kind == "setup") == (new[b].kind == "setup")}
 
 
 def unedited(old: Cell, new: Cell) -> bool:
