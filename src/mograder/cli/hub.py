@@ -90,10 +90,10 @@ def run(course_dir: Path, options: Options) -> None:
         if settings.dev and not settings.headless:
             webbrowser.open(url)
 
-    # Two thousand modules, none of which is garbage. The server collects when it stands.
-    gc.disable()
+    gc.disable()  # two thousand modules, none of which is garbage
     from mograder.hub.server import serve  # a second of imports, which no other command waits for
 
+    gc.enable()
     with contextlib.suppress(KeyboardInterrupt):
         serve(settings, ready)
     click.echo("The hub is down." + ("" if settings.dev else " Open notebooks go on."), err=True)

@@ -114,7 +114,6 @@ class _Server(uvicorn.Server):
             # What lives now lives as long as the hub: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            gc.enable()
             self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -51,9 +51,8 @@ def prepare() -> None:
         ready = _ready.get((code, str(cell_id)))
         # Imports that were carried over matter to cells of imports alone, of which none is kept.
         if ready and not any(value for name, value in asked.items() if name != "carried_imports"):
-            with contextlib.suppress(
-                IndexError
-            ):  # readers of a lecture are threads: another took the last one
+            # Readers of a lecture are threads: another may have taken the last one.
+            with contextlib.suppress(IndexError):
                 return _placed(compiler, ready.pop())
         return original(code, cell_id, *more, **named)
 

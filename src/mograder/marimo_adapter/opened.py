@@ -18,8 +18,8 @@ _FILE = ("marimo._session.notebook.file_manager", "AppFileManager", "_load_app")
 #: (which file, as what) -> what a page has loaded and no session has.
 _shown: dict[object, Any] = {}
 
-#: The same of what was loaded last, by whomever; the file as it was before it was read.
-_last: list[Any] = [None, None]
+#: Where marimo's manager of a file has the file as it was before it was read.
+_READ = "_mograder_read"
 
 
 def prepare() -> str:
@@ -37,19 +37,15 @@ def prepare() -> str:
         return "marimo loads its notebooks in another way"
 
     def load_app(self: Any, path: Any) -> Any:
-        which = _which(self, path)
-        _last[:] = which, _shown.pop(which, None) or load(self, path)
-        return _last[1]
+        which = vars(self)[_READ] = _which(self, path)
+        return _shown.pop(which, None) or load(self, path)
 
     def app_manager(self: Any, key: Any) -> Any:
         """What a page has loaded may be somebody's: nobody changes it."""
-        _last[:] = None, None
         found = show(self, key)
         _shown.clear()
-        which, app = _last
-        if which is not None and app is found.app:
-            _shown[which] = app
-        _last[:] = None, None
+        if (which := vars(found).get(_READ)) is not None:
+            _shown[which] = found.app
         return found
 
     load_app.original = load  # type: ignore[attr-defined]

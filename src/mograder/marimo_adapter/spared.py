@@ -3,8 +3,7 @@
 Reading the same settings from the same files ten times before the first cell runs, waking the thread that sends on what
 cells have printed after each that printed nothing, looking for the same missing package after each cell, noting which
 notebook was open last where there is one, making a selector to ask whether one pipe has something, setting the same
-loggers up anew, and looking for ports for language servers that are locked: a fifteenth of the time from a click to the
-last cell.
+loggers up anew, and looking for ports for language servers that are locked.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Runs:
         self._say = say
         self._runner = runner or ProcessRunner()
         self._pool = ThreadPoolExecutor(at_a_time or os.cpu_count() or 1)
-        self._started: list[Future[Outcome]] = []
+        self._left: set[Future[Outcome]] = set()
         self._called_off = threading.Event()
         self._preparing = threading.Lock()
 
@@ -83,15 +83,17 @@ class Runs:
         self._called_off.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         # At Ctrl-C nobody waits for packages, nor for those that were just about to be prepared.
-        while left := [one for one in self._started if not one.done()]:
+        while left := tuple(self._left):
             break_off()
             wait(left, _AGAIN)
         self._pool.shutdown()
 
     def start(self, attempt: Attempt) -> Future[Outcome]:
         """Begin ``attempt`` as soon as a processor is free."""
-        self._started.append(self._pool.submit(self._run, attempt))
-        return self._started[-1]
+        future = self._pool.submit(self._run, attempt)
+        self._left.add(future)
+        future.add_done_callback(self._left.discard)
+        return future
 
     def _run(self, attempt: Attempt) -> Outcome:
         python = self._python(attempt)
